@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the subcommands share: the table's row, the process's configuration and store,
+ * what ENV means, and how a person is told. Exit codes: 0, 1 failure, 2 usage.
+ */
+#ifndef CMD_CMD_H
+#define CMD_CMD_H
+
+#include "base/diag.h"
+#include "base/str.h"
+#include "store/config.h"
+#include "store/store.h"
+
+struct cmd_context {
+	struct config config;
+	struct store *store; /* opened by the first cmd_store() */
+};
+
+struct cmd {
+	const char *name;
+	const char *usage;   /* behind "venvfs ": "create ENV... [--python X]" */
+	const char *summary; /* one line, for the list of commands */
+	const char *help;    /* options and an example, for --help */
+	int (*run)(struct cmd_context *ctx, int argc, char **argv); /* argv[0] is the name; returns the exit code */
+};
+
+/* a person is told, on stderr: "venvfs: TEXT"; both return the exit code to give */
+int cmd_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));                          /* 1 */
+int cmd_usage(const struct cmd *cmd, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* 2 */
+
+/* The store of the configuration, opened once; NULL after telling why not. Borrowed. */
+struct store *cmd_store(struct cmd_context *ctx);
+
+/* ENV: a path (it has a slash, or begins with "."), or a bare name in the default root (the root the current directory
+ * is in, else $VENVFS_ROOT, else the configured one, else ~/envs). */
+struct env_path {
+	char *root; /* absolute path of the root it lies in; NULL: outside of every root (an ordinary directory, or not there yet) */
+	char *path; /* absolute path of the environment's directory, links resolved where it exists */
+	char *link; /* a path outside of a root that is, or is to become, a symlink to `path`; else NULL */
+};
+int cmd_env_path(struct cmd_context *ctx, const char *env, struct env_path *ret, struct diag *diag);
+void env_path_free(struct env_path *p);
+/* A descriptor of the environment's upper directory: behind the mount where the root is mounted (the daemon tells
+ * it in the extended attribute user.venvfs.upper of the root), else the directory itself. -errno */
+int cmd_open_upper(const struct env_path *p, struct diag *diag);
+
+#endif

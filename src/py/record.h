@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * RECORD ("Recording installed projects"): CSV rows of path, hash, size.
+ */
+#ifndef PY_RECORD_H
+#define PY_RECORD_H
+
+#include "base/diag.h"
+#include "base/str.h"
+#include "store/digest.h"
+
+struct record_row {
+	const char *path; /* valid during the call */
+	const char *hash; /* "sha256=...", or "" */
+	const char *size; /* decimal, or "" */
+};
+
+/* Calls `each` per row; stops at a negative return. -EINVAL for malformed CSV. */
+int record_parse(const char *text, size_t n, int (*each)(void *arg, const struct record_row *row),
+	void *arg, struct diag *diag);
+/* One row as pip writes it (CRLF, quoted where CSV needs it); `digest` NULL leaves hash and size empty. */
+int record_add(struct str *out, const char *path, const struct digest *digest, uint64_t size);
+
+#endif

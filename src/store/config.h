@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * venvfs.conf: INI text in $XDG_CONFIG_HOME/venvfs/ and /etc/venvfs/, the user's
+ * keys over the system's. Each key has a command-line option that wins.
+ *
+ *	[store]
+ *	path  = DIR		own store; default $XDG_DATA_HOME/venvfs/store
+ *	tiers = DIR:DIR		read-only stores below it, top first
+ *	compile = no		no background compilation after adding
+ *	[mount]
+ *	root = DIR		default root; $VENVFS_ROOT wins; default ~/envs
+ */
+#ifndef STORE_CONFIG_H
+#define STORE_CONFIG_H
+
+#include "base/diag.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct config {
+	char *store;   /* absolute */
+	char **tiers;
+	size_t n_tiers;
+	char *root;    /* absolute */
+	bool compile;
+};
+
+/* -EINVAL with file, line and key for anything unknown or over inih's limits. */
+int config_load(struct config *ret, struct diag *diag);
+int config_add_tier(struct config *c, const char *dir); /* on top of the configured ones */
+void config_free(struct config *c);
+
+#endif
