@@ -24,12 +24,18 @@ struct cmd {
 	int (*run)(struct cmd_context *ctx, int argc, char **argv); /* argv[0] is the name; returns the exit code */
 };
 
+extern const struct cmd cmd_create, cmd_sync, cmd_ls, cmd_show, cmd_clone, cmd_rm;
+
 /* a person is told, on stderr: "venvfs: TEXT"; both return the exit code to give */
 int cmd_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));                          /* 1 */
 int cmd_usage(const struct cmd *cmd, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* 2 */
 
 /* The store of the configuration, opened once; NULL after telling why not. Borrowed. */
 struct store *cmd_store(struct cmd_context *ctx);
+
+/* The root for bare names, absolute: the one the current directory is in, else $VENVFS_ROOT, else the
+ * configured one. It need not exist. */
+int cmd_root(struct cmd_context *ctx, char **ret, struct diag *diag);
 
 /* ENV: a path (it has a slash, or begins with "."), or a bare name in the default root (the root the current directory
  * is in, else $VENVFS_ROOT, else the configured one, else ~/envs). */
