@@ -291,7 +291,10 @@ int cfg_parse(const char *text, size_t n, struct cfg *ret, struct diag *diag)
 	if (!find_home(text, n, &home, &strict) || home.n == 0)
 		return diag_set(diag, -EINVAL,
 			"pyvenv.cfg has no \"home = DIRECTORY OF THE BASE PYTHON\" line");
-	if (home.p[0] != '/' || text_has_control(home))
+	if (text_has_control(home))
+		return diag_set(diag, -EINVAL,
+			"pyvenv.cfg: home holds a control byte; end lines with a newline");
+	if (home.p[0] != '/')
 		return diag_set(diag, -EINVAL,
 			"pyvenv.cfg: home is \"%.*s\", but must be an absolute directory",
 			(int)(home.n > 200 ? 200 : home.n), home.p);
