@@ -20,6 +20,7 @@ struct python_link {
 	char name[32];
 	char *target;
 };
+/* -ENOENT where the executable is not known. */
 int scheme_python_links(const struct interpreter *py, struct python_link **ret, size_t *n);
 void python_links_free(struct python_link *l, size_t n);
 bool scheme_has_include_dir(const struct interpreter *py); /* include/pythonX.Y, CPython >= 3.11 */
