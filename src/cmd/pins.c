@@ -8,6 +8,7 @@
 
 #include "base/array.h"
 #include "base/cleanup.h"
+#include "py/name.h"
 
 #include <ctype.h>
 #include <limits.h>
@@ -36,141 +37,6 @@ void pins_free(struct pins *p)
 	str_free(&p->options);
 	*p = (struct pins){0};
 }
-
-int pin_normalize(const char *name, size_t n, struct str *out)
-{
-	bool gap = false;
-
-	for (size_t i = 0; i < n; i++) {
-		char c = name[i];
-
-		if (c == '-' || c == '_' || c == '.') {
-			gap = true;
-			continue;
-		}
-		c = (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-		if (gap && out->len && str_add(out, "-") < 0)
-			return -ENOMEM;
-		gap = false;
-		if (str_add_mem(out, &c, 1) < 0)
-			return -ENOMEM;
-	}
-	return 0;
-}
-
-/* ---- versions ---- */
-
-/* Reads digits as a number without leading zeros; false if there are none. */
-static bool take_number(const char **s, const char **ret, size_t *n)
-{
-	const char *p = *s;
-
-	if (!isdigit((unsigned char)*p))
-		return false;
-	while (p[0] == '0' && isdigit((unsigned char)p[1]))
-		p++;
-	*ret = p;
-	while (isdigit((unsigned char)*p))
-		p++;
-	*n = (size_t)(p - *ret);
-	*s = p;
-	return true;
-}
-
-/* A version's one spelling: epoch, release without trailing zeros, then the rest with PEP 440's
- * words and separators. What is no version at all comes out lower-cased. */
-static int version_key(const char *s, struct str *out)
-{
-	static const struct {
-		const char *word, *is;
-	} words[] = {{"alpha", "a"}, {"beta", "b"}, {"preview", "rc"}, {"pre", "rc"},
-		{"rev", "post"}, {"rc", "rc"}, {"c", "rc"}, {"r", "post"}, {"a", "a"}, {"b", "b"},
-		{"post", "post"}, {"dev", "dev"}};
-	auto_str struct str low = {0};
-	size_t keep = 0;
-	const char *num;
-	size_t n;
-	int r = 0;
-
-	while (isspace((unsigned char)*s))
-		s++;
-	for (; *s && r == 0; s++) {
-		char c = (char)tolower((unsigned char)*s);
-
-		r = str_add_mem(&low, &c, 1);
-	}
-	if (r < 0 || !low.p)
-		return r;
-	s = low.p;
-	if (*s == 'v')
-		s++;
-	if (strchr(s, '!') && take_number(&s, &num, &n) && *s == '!') {
-		if ((n != 1 || *num != '0') && str_addf(out, "%.*s!", (int)n, num) < 0)
-			return -ENOMEM;
-		s++;
-	}
-	keep = out->len;
-	while (take_number(&s, &num, &n)) {
-		if (str_addf(out, "%.*s.", (int)n, num) < 0)
-			return -ENOMEM;
-		if (n != 1 || *num != '0')
-			keep = out->len;
-		if (s[0] != '.' || !isdigit((unsigned char)s[1]))
-			break;
-		s++;
-	}
-	str_truncate(out, keep);
-	while (*s && *s != '+' && r == 0) {
-		bool known = false;
-
-		if (*s == '-' && isdigit((unsigned char)s[1])) { /* "1.0-1" is a post-release */
-			s++;
-			if (str_add(out, "post") < 0)
-				return -ENOMEM;
-		} else if (*s == '.' || *s == '-' || *s == '_') {
-			s++;
-			continue;
-		}
-		if (take_number(&s, &num, &n)) {
-			r = str_add_mem(out, num, n);
-			continue;
-		}
-		for (size_t i = 0; !known && i < sizeof words / sizeof *words; i++) {
-			size_t len = strlen(words[i].word);
-
-			if (strncmp(s, words[i].word, len) != 0)
-				continue;
-			known = true;
-			s += len;
-			r = str_add(out, words[i].is);
-			/* "1.0a" is "1.0a0" */
-			if (r == 0 && !isdigit((unsigned char)*s) &&
-				!(*s && strchr(".-_", *s) && isdigit((unsigned char)s[1])))
-				r = str_add(out, "0");
-		}
-		if (!known)
-			r = str_add_mem(out, s++, 1);
-	}
-	for (; *s && r == 0; s++) {
-		char c = *s == '-' || *s == '_' ? '.' : *s;
-
-		r = str_add_mem(out, &c, 1);
-	}
-	return r;
-}
-
-bool pin_same_version(const char *a, const char *b)
-{
-	auto_str struct str x = {0}, y = {0};
-
-	if (strcmp(a, b) == 0)
-		return true;
-	if (version_key(a, &x) < 0 || version_key(b, &y) < 0 || !x.p || !y.p)
-		return false;
-	return x.len == y.len && memcmp(x.p, y.p, x.len) == 0;
-}
-
-/* ---- lines ---- */
 
 static int complain(struct parse *p, const char *what, const char *why)
 {
@@ -308,9 +174,9 @@ static int parse_pin(struct parse *p, struct pin *pin, char *s)
 		return complain(p, whole,
 			"not a pinned requirement NAME==VERSION; paths and URLs are what a "
 			"pylock.toml can hold");
-	r = pin_normalize(s, (size_t)(at - s), &name);
+	r = name_normalize(s, (size_t)(at - s), &name);
 	if (r < 0)
-		return r;
+		return r == -EINVAL ? complain(p, whole, "this is no name of a distribution") : r;
 	at = skip_space(at);
 	if (*at == '[') { /* extras ask for other distributions, which have lines of their own */
 		at = strchr(at, ']');

@@ -30,9 +30,4 @@ int pins_parse(const char *text, size_t n, const char *file, const char *dir, st
 	struct diag *diag);
 void pins_free(struct pins *p);
 
-/* Appends the name as PEP 503 normalizes it. 0 or -ENOMEM. */
-int pin_normalize(const char *name, size_t n, struct str *out);
-/* Whether two spellings mean one version (PEP 440: "1.0" is "1.0.0", "v1.0-RC.1" is "1rc1"). */
-bool pin_same_version(const char *a, const char *b);
-
 #endif
