@@ -8,8 +8,6 @@
 
 #include "base/array.h"
 #include "base/cleanup.h"
-#include "base/io.h"
-#include "py/script.h"
 #include "view/generate.h"
 #include "view/whiteout.h"
 
@@ -71,20 +69,6 @@ static int add_dir(
 	return add(g, &c);
 }
 
-/* A script whose bytes can not be read counts as an ordinary one: reading it will tell. */
-static bool wants_python(struct dist *d, size_t i)
-{
-	struct extent e;
-	char head[16];
-	ssize_t n;
-
-	if (d->manifest->entries[i].size < strlen("#!python") || dist_extent(d, i, &e) < 0)
-		return false;
-	n = io_pread_full(e.fd, head, e.size < sizeof head ? (size_t)e.size : sizeof head, e.off);
-	extent_release(&e);
-	return n > 0 && script_wants_python(head, (size_t)n);
-}
-
 const struct lower_entry *lower_find(
 	const struct lower_entry *entries, size_t n, const char *name, size_t len)
 {
@@ -141,7 +125,7 @@ static int add_entry(struct lower *l, const struct lower_dir *dir, const struct 
 				 !gather_source_shows(l, dir->parent->entries, dir->parent->n,
 					 p->owner, c->name)))
 		return 0;
-	if (p->tree == TREE_BIN && wants_python(slot->dist, c->first)) {
+	if (p->tree == TREE_BIN && script_is_python(slot->dist, c->first)) {
 		e.type = LOWER_GENERATED;
 		e.generated = GEN_SCRIPT;
 	}
@@ -177,8 +161,13 @@ static int gather_entry_points(struct lower *l, const struct part *p, struct gat
 	const struct manifest *m = l->slots[p->owner].dist->manifest;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < m->n_entry_points; i++)
-		r = add_generated(g, p, m->entry_points[i].name, false, GEN_ENTRY_POINT, i);
+	for (size_t i = 0; r == 0 && i < m->n_entry_points; i++) {
+		const char *names[SCRIPT_NAMES_MAX];
+		size_t n = script_names_of(&l->script_names, m, i, names);
+
+		for (size_t k = 0; r == 0 && k < n; k++)
+			r = add_generated(g, p, names[k], false, GEN_ENTRY_POINT, i);
+	}
 	return r;
 }
 

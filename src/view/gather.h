@@ -8,6 +8,7 @@
 
 #include "py/scheme.h"
 #include "view/lower.h"
+#include "view/scripts.h"
 #include "view/tree.h"
 
 #include <pthread.h>
@@ -42,6 +43,7 @@ struct lower {
 	struct slot *slots; /* in the order of lock->lines */
 	char *site, *bin;   /* the schemes' directories */
 	char *include;	    /* include, or include/pythonX.Y */
+	struct script_names script_names;
 
 	pthread_mutex_t mutex;	 /* what follows; `loaded` of a directory is set under it */
 	struct dir *root, *dirs; /* dirs: all there are */

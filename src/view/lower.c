@@ -226,6 +226,7 @@ int lower_new(struct store *s, const struct lock *lock, struct interpreter *py, 
 	pthread_mutex_init(&l->mutex, NULL);
 	l->store = s;
 	l->py = interpreter_ref(py);
+	script_names_init(py, &l->script_names);
 	l->lock = lock_copy(lock);
 	if (!l->lock)
 		return diag_errno(diag, -ENOMEM, "environment");
