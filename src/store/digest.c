@@ -83,6 +83,31 @@ int hasher_end(struct hasher *h, struct digest *ret)
 	return 0;
 }
 
+size_t hash_size(enum hash_kind kind)
+{
+	return kind == HASH_SHA512 ? 64 : kind == HASH_SHA384 ? 48 : 32;
+}
+
+int hasher_begin_kind(struct hasher *h, enum hash_kind kind)
+{
+	const EVP_MD *md = kind == HASH_SHA512   ? EVP_sha512()
+	                   : kind == HASH_SHA384 ? EVP_sha384()
+	                                         : sha256;
+
+	return md && EVP_DigestInit_ex2(h->ctx, md, NULL) == 1 ? 0 : -EIO;
+}
+
+int hasher_end_kind(struct hasher *h, enum hash_kind kind, uint8_t ret[HASH_SIZE_MAX])
+{
+	unsigned int n;
+	uint8_t md[EVP_MAX_MD_SIZE];
+
+	if (EVP_DigestFinal_ex(h->ctx, md, &n) != 1 || n != hash_size(kind))
+		return -EIO;
+	memcpy(ret, md, n);
+	return 0;
+}
+
 /* This thread's own. Where it can not be kept, the caller's `spare` owns it. */
 static struct hasher *borrow_hasher(struct hasher **spare)
 {

@@ -29,6 +29,13 @@ int hasher_begin(struct hasher *h);
 int hasher_add(struct hasher *h, const void *buf, size_t n);
 int hasher_end(struct hasher *h, struct digest *ret);
 
+/* RECORD may give these in place of SHA-256: for checking alone, never an identity */
+enum hash_kind { HASH_SHA256, HASH_SHA384, HASH_SHA512 };
+enum { HASH_SIZE_MAX = 64 };
+size_t hash_size(enum hash_kind kind);
+int hasher_begin_kind(struct hasher *h, enum hash_kind kind);
+int hasher_end_kind(struct hasher *h, enum hash_kind kind, uint8_t ret[HASH_SIZE_MAX]);
+
 /* text: 64 lower-case hex digits */
 void digest_format(const struct digest *d, char hex[DIGEST_HEX + 1]);
 int digest_parse(const char *hex, size_t n, struct digest *ret); /* -EINVAL unless n is 64 lower-case hex digits */
