@@ -5,13 +5,13 @@
  * optimisation 0. co_filename is the path relative to site-packages; the importer puts the real one
  * in its place.
  *
- * A job is one distribution's sources, cut into batches. A worker is one process; it belongs to one
- * thread at a time. Batches of one job may be compiled by several workers at once.
+ * A job is one distribution's sources, cut into batches, which several compilers may do at once.
  */
 #ifndef PY_BYTECODE_H
 #define PY_BYTECODE_H
 
 #include "base/diag.h"
+#include "py/compiler.h"
 #include "py/interpreter.h"
 #include "store/ingest.h"
 #include "store/store.h"
@@ -27,26 +27,16 @@ bool bytecode_is_source(const struct entry *e, const struct interpreter *py);
 /* "pkg/mod.py" -> "pkg/__pycache__/mod.cpython-311.pyc" */
 int bytecode_path(const char *source, const char *cache_tag, struct str *out);
 
-/* workers */
-struct bytecode_worker;
-/* Starts nothing yet: the process starts with the first batch, and again after it was ended by a
- * failure. `limit_ms`: how much processor time a batch may take; ten times as much on the clock. */
-int bytecode_worker_new(
-	const struct interpreter *py, unsigned limit_ms, struct bytecode_worker **ret);
-void bytecode_worker_free(struct bytecode_worker *w); /* ends its process */
-
-/* jobs */
 struct bytecode_job;
-/* -ENOENT: it has no source to compile. */
+/* One without a source has no batch; storing it says that there is nothing to make. */
 int bytecode_job_new(struct dist *d, const struct interpreter *py, struct bytecode_job **ret);
 void bytecode_job_free(struct bytecode_job *job);
 struct dist *bytecode_job_dist(const struct bytecode_job *job); /* borrowed */
 size_t bytecode_job_batches(const struct bytecode_job *job);
 /* Compiles one batch; any thread, each batch once. A source that does not compile has no pyc and is
- * no error. -EIO: the store's bytes can not be read; -ECHILD: the process died; -ETIMEDOUT;
- * -EPROTO: it is no such interpreter. */
-int bytecode_job_run(
-	struct bytecode_job *job, size_t batch, struct bytecode_worker *w, struct diag *diag);
+ * no error. -EBADMSG, -EIO: the store's bytes are not what they were; else as compiler_ask(). After
+ * a failure the job is only to be freed. */
+int bytecode_job_run(struct bytecode_job *job, size_t batch, struct compiler *c, struct diag *diag);
 /* Stages the pycs, after all batches were run; visible with ingest_commit(). */
 int bytecode_job_store(struct bytecode_job *job, struct ingest *in, size_t *ret_files,
 	size_t *ret_uncompiled, struct diag *diag);
