@@ -12,8 +12,9 @@
 #include "store/lock.h"
 
 enum compile_when {
-	COMPILE_NEVER, /* --no-compile, or the configuration's compile = no */
-	COMPILE_LATER, /* `venvfs store compile` is started, detached and idle; returns at once */
+	COMPILE_NEVER, /* --no-compile */
+	COMPILE_LATER, /* `venvfs store compile` is started, detached and idle, and this returns at
+			* once; nothing where the configuration says compile = no */
 	COMPILE_NOW,   /* --compile: on all cores, and waits */
 };
 
