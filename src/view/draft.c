@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * pyvenv.cfg while somebody writes it. The writer gets an inode of its own, a few KiB of text in
+ * memory, and everybody else goes on seeing the published file: the kernel keeps one dentry per
+ * name, so while a draft exists the name is not cached, and each walk is told by thread which of
+ * the two it means. Drafts hang in the table under names that no path can spell.
+ */
+#include "view/state.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define DRAFT_PREFIX "/draft/"
+
+static void draft_name(uint32_t tid, char name[32])
+{
+	snprintf(name, 32, DRAFT_PREFIX "%u", tid);
+}
+
+struct inode *draft_find(struct view *v, struct inode *dir, uint32_t tid)
+{
+	char name[32];
+
+	draft_name(tid, name);
+	return inode_find(v->inodes, dir, name);
+}
+
+static void seed_draft(struct inode *i, void *arg)
+{
+	i->owner_tid = *(uint32_t *)arg;
+}
+
+int draft_make(
+	struct view *v, struct inode *dir, const struct str *text, uint32_t tid, struct inode **ret)
+{
+	struct inode *i;
+	char name[32];
+	int r = 0;
+
+	draft_name(tid, name);
+	i = inode_make(v->inodes, dir, name, INODE_DRAFT, seed_draft, &tid);
+	if (!i)
+		return -ENOMEM;
+	inode_lock(i);
+	str_truncate(&i->text, 0);
+	if (text && text->len)
+		r = str_add_mem(&i->text, text->p, text->len);
+	i->dirty = !text; /* a created file is published even if nothing was written */
+	inode_unlock(i);
+	if (r < 0) {
+		inode_put(v->inodes, i);
+		return r;
+	}
+	*ret = i;
+	return 0;
+}
+
+static void is_draft(struct inode *i, void *arg)
+{
+	if (i->kind == INODE_DRAFT)
+		*(bool *)arg = true;
+}
+
+bool draft_any(struct view *v, struct inode *dir)
+{
+	bool any = false;
+
+	inode_each_child(v->inodes, dir, is_draft, &any);
+	return any;
+}
+
+int draft_publish(struct view *v, struct inode *i, const struct caller *who)
+{
+	auto_str struct str text = {0};
+	struct inode *dir = i->parent;
+	int r = 0;
+
+	inode_lock(i);
+	if (i->dirty && dir) {
+		r = str_add_mem(&text, i->text.p ? i->text.p : "", i->text.len);
+		i->dirty = r < 0;
+	} else {
+		dir = NULL;
+	}
+	inode_unlock(i);
+	return r < 0 || !dir ? r : env_publish(v, dir, &text, who, false);
+}

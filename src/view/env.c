@@ -1,0 +1,617 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * An environment's life. It begins where a pyvenv.cfg with a home appears in a directory that is no
+ * part of another environment's view, changes its lower tree when a new text is published, and ends
+ * when the file is deleted. One function, env_publish(), puts a text in place; whatever a writer
+ * did before that (a draft, a rename) only prepares it. Lower trees are made outside of the
+ * structure lock: it can take milliseconds the first time.
+ */
+#include "base/array.h"
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "view/generate.h"
+#include "view/state.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { ASIDE_NS = 1000 * 1000 * 1000, ASIDE_S = 10, GHOST_S = 30 };
+
+bool env_name_ok(const char *name)
+{
+	/* they break PATH, shebangs and terminals (reference: CPython's venv refuses os.pathsep
+	 * too) */
+	for (const unsigned char *p = (const unsigned char *)name; *p; p++)
+		if (*p == ':' || *p < ' ' || *p == 0x7f)
+			return false;
+	return true;
+}
+
+struct env *env_of(const struct inode *i)
+{
+	for (; i; i = i->parent)
+		if (i->env)
+			return i->env;
+	return NULL;
+}
+
+bool env_is_place(const struct inode *dir)
+{
+	return dir->kind == INODE_DIR && dir->id != INODE_ROOT && (dir->env || !dir->lower);
+}
+
+static void env_free(struct view *v, struct env *env)
+{
+	lower_unref(env->lower);
+	str_free(&env->text);
+	str_free(&env->gone);
+	free(env->prompt);
+	free(env->fault);
+	inode_put(v->inodes, env->dir);
+	free(env);
+}
+
+static void set_fault(struct env *env, const char *text)
+{
+	free(env->fault);
+	env->fault = text ? strdup(text) : NULL;
+}
+
+/* What a pyvenv.cfg stands for, worked out before anything is locked. */
+struct plan {
+	struct cfg cfg;
+	struct lower *lower;
+	bool have_lower;
+	char *fault;
+};
+
+static void plan_free(struct plan *p)
+{
+	cfg_free(&p->cfg);
+	lower_unref(p->lower);
+	free(p->fault);
+}
+
+static bool same_python(const struct interpreter *a, const struct interpreter *b)
+{
+	return a == b ||
+	       (strcmp(a->executable, b->executable) == 0 && strcmp(a->version, b->version) == 0);
+}
+
+/* An environment that has the same lock and interpreter shares its tree. */
+static struct lower *shared_lower(
+	struct view *v, const struct cfg *cfg, const struct interpreter *py)
+{
+	struct lower *found = NULL;
+
+	pthread_rwlock_rdlock(&v->lock);
+	for (struct env *e = v->envs; e && !found; e = e->next)
+		if (e->lower && e->state == ENV_LIVE && !e->fault &&
+			e->lock_kind == cfg->lock_kind &&
+			(cfg->lock_kind != CFG_LOCK_DIGEST || digest_equal(&e->lock, &cfg->lock)) &&
+			same_python(lower_interpreter(e->lower), py))
+			found = lower_ref(e->lower);
+	pthread_rwlock_unlock(&v->lock);
+	return found;
+}
+
+static int plan_lower(struct view *v, struct plan *p, bool fresh)
+{
+	struct interpreter *py = NULL;
+	struct lock *lock = NULL;
+	struct diag diag = {0};
+	int r = interpreter_for_cfg(v->store, &p->cfg, &py, &diag);
+
+	if (r == 0 && !fresh)
+		p->lower = shared_lower(v, &p->cfg, py);
+	if (r == 0 && !p->lower) {
+		if (p->cfg.lock_kind == CFG_LOCK_DIGEST)
+			r = store_lock_get(v->store, &p->cfg.lock, &lock, &diag);
+		else
+			r = (lock = lock_new()) ? 0 : -ENOMEM;
+		if (r == 0)
+			r = lower_new(v->store, lock, py, true, &p->lower, &diag);
+	}
+	lock_free(lock);
+	interpreter_unref(py);
+	if (r < 0) {
+		p->fault = strdup(diag_text(&diag, r));
+		return r == -ENOMEM ? r : 0;
+	}
+	p->have_lower = true;
+	return 0;
+}
+
+/* A lower with nothing of the store, for a lock that can not be had. */
+static int plan_without_dists(struct view *v, struct plan *p)
+{
+	struct cfg bare = p->cfg;
+	char *fault = p->fault;
+	int r;
+
+	p->cfg.lock_kind = CFG_LOCK_NONE;
+	p->fault = NULL;
+	r = plan_lower(v, p, false);
+	p->cfg.lock_kind = bare.lock_kind;
+	if (fault) {
+		free(p->fault);
+		p->fault = fault;
+	}
+	return r;
+}
+
+/* The newest lock that .venvfs/generations tells of and that can be had. */
+static int plan_generation(struct view *v, struct plan *p, int dirfd)
+{
+	auto_str struct str text = {0};
+	struct digest wanted = p->cfg.lock;
+	char *fault = p->fault;
+	int r = io_slurp_at(dirfd, ".venvfs/generations", 1 << 20, &text);
+
+	p->fault = NULL;
+	while (r == 0 && text.len && !p->have_lower) {
+		char *line;
+
+		while (text.len && text.p[text.len - 1] == '\n')
+			str_truncate(&text, text.len - 1);
+		line = text.len ? strrchr(text.p, '\n') : NULL;
+		line = line ? line + 1 : text.p;
+		if (text.len && strlen(line) > DIGEST_HEX &&
+			digest_parse(text.p + text.len - DIGEST_HEX, DIGEST_HEX, &p->cfg.lock) == 0)
+			r = plan_lower(v, p, false);
+		free(p->fault);
+		p->fault = NULL;
+		str_truncate(&text, text.len ? (size_t)(line - text.p) : 0);
+	}
+	p->cfg.lock = wanted;
+	p->fault = fault;
+	return r == -ENOENT ? 0 : r;
+}
+
+static int read_cfg(int dirfd, struct str *text, struct timespec *time)
+{
+	struct stat st;
+
+	if (fstatat(dirfd, CFG_NAME, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -ENOENT;
+	*time = st.st_mtim;
+	return io_slurp_at(dirfd, CFG_NAME, CFG_MAX, text);
+}
+
+/* An ordinary environment made by another tool before the mount: it has its own interpreter. */
+static bool is_ordinary(int dirfd, const struct cfg *cfg)
+{
+	struct stat st;
+
+	return cfg->lock_kind == CFG_LOCK_ABSENT &&
+	       fstatat(dirfd, "bin", &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* Structure lock for writing. Takes plan's lower. */
+static struct env *env_begin(struct view *v, struct inode *dir, const struct str *text,
+	struct timespec time, struct plan *p)
+{
+	struct env *env = dir->env;
+
+	if (!env) {
+		env = calloc(1, sizeof *env);
+		if (!env)
+			return NULL;
+		inode_ref(v->inodes, dir);
+		env->dir = dir;
+		env->next = v->envs;
+		env->prev = &v->envs;
+		if (env->next)
+			env->next->prev = &env->next;
+		v->envs = env;
+		dir->env = env;
+	}
+	str_truncate(&env->text, 0);
+	if (str_add_mem(&env->text, text->p, text->len) < 0)
+		return NULL;
+	env->time = time;
+	env->state = ENV_LIVE;
+	free(env->prompt);
+	env->prompt = p->cfg.prompt ? strdup(p->cfg.prompt) : NULL;
+	env->lock_kind = p->cfg.lock_kind;
+	env->lock = p->cfg.lock;
+	set_fault(env, p->fault);
+	return env;
+}
+
+void env_end(struct view *v, struct env *env)
+{
+	env->dir->env = NULL;
+	env->dir->lower = NULL;
+	*env->prev = env->next;
+	if (env->next)
+		env->next->prev = env->prev;
+	env_free(v, env);
+}
+
+static void env_expire(struct view *v, struct env *env)
+{
+	if (env->state == ENV_LIVE || now_monotonic() < env->until)
+		return;
+	if (env->state == ENV_ASIDE) {
+		env->state = ENV_GHOST;
+		env_switch(v, env, NULL, true);
+	}
+	env_end(v, env);
+}
+
+int env_check(struct view *v, struct inode *dir)
+{
+	auto_str struct str text = {0};
+	auto_close int fd = -1;
+	struct timespec time;
+	struct plan p = {0};
+	bool stale, place;
+	int r;
+
+	pthread_rwlock_rdlock(&v->lock);
+	stale = dir->env && dir->env->state != ENV_LIVE && now_monotonic() >= dir->env->until;
+	place = env_is_place(dir) && dir->upper && !dir->env_checked;
+	if (place)
+		fd = upper_open(v, dir);
+	pthread_rwlock_unlock(&v->lock);
+	if (stale) {
+		pthread_rwlock_wrlock(&v->lock);
+		if (dir->env)
+			env_expire(v, dir->env);
+		pthread_rwlock_unlock(&v->lock);
+		return 0;
+	}
+	if (!place)
+		return 0;
+	if (fd < 0)
+		return fd;
+	r = read_cfg(fd, &text, &time);
+	if (r == 0)
+		r = cfg_parse(text.p, text.len, &p.cfg, NULL);
+	if (r == 0 && !is_ordinary(fd, &p.cfg)) {
+		r = plan_lower(v, &p, false);
+		if (r == 0 && !p.have_lower && p.cfg.lock_kind == CFG_LOCK_DIGEST)
+			r = plan_generation(v, &p, fd);
+		if (r == 0 && !p.have_lower)
+			r = plan_without_dists(v, &p);
+	}
+	if (r == -ENOMEM || r == -EIO || r == -EMFILE) {
+		plan_free(&p);
+		return r;
+	}
+	pthread_rwlock_wrlock(&v->lock);
+	if (!dir->env_checked && r == 0 && !dir->env) {
+		struct env *env = env_begin(v, dir, &text, time, &p);
+
+		if (env) {
+			env->lower = steal_ptr(p.lower);
+			dir->lower = env->lower ? lower_root(env->lower) : NULL;
+		}
+	}
+	dir->env_checked = true;
+	pthread_rwlock_unlock(&v->lock);
+	plan_free(&p);
+	return 0;
+}
+
+/* Keeps the lock that is being left, so that it can be had back. */
+static int keep_generation(int dirfd, const struct digest *lock)
+{
+	char line[128], hex[DIGEST_HEX + 1];
+	auto_close int fd = -1;
+	int n, r;
+
+	if (mkdirat(dirfd, ".venvfs", 0700) < 0 && errno != EEXIST)
+		return -errno;
+	fd = io_open_beneath(
+		dirfd, ".venvfs/generations", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return fd;
+	digest_format(lock, hex);
+	n = snprintf(line, sizeof line, "%lld sha256:%s\n", (long long)time(NULL), hex);
+	r = io_write_full(fd, line, (size_t)n);
+	if (r == 0 && fsync(fd) < 0)
+		r = -errno;
+	return r < 0 ? r : io_fsync_dir_at(dirfd, ".venvfs");
+}
+
+static int refuse(int dirfd, const struct str *text, struct env *env, const struct diag *why)
+{
+	if (mkdirat(dirfd, ".venvfs", 0700) == 0 || errno == EEXIST) {
+		auto_close int fd =
+			io_open_beneath(dirfd, ".venvfs", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+
+		if (fd >= 0)
+			io_publish_at(fd, "rejected", text->p ? text->p : "", text->len, 0644);
+	}
+	set_fault(env, diag_text(why, -EINVAL));
+	return -EINVAL;
+}
+
+/* The text as it is to be stored: an environment of ours keeps its key. */
+static int complete_text(struct view *v, struct inode *dir, struct str *text, struct cfg *cfg)
+{
+	bool ours, ordinary;
+	struct digest lock = {0};
+	int r = 0;
+
+	pthread_rwlock_rdlock(&v->lock);
+	ordinary =
+		dir->env && dir->env->state != ENV_GHOST && dir->env->lock_kind == CFG_LOCK_ABSENT;
+	ours = dir->env && dir->env->state != ENV_GHOST && dir->env->lock_kind == CFG_LOCK_DIGEST;
+	if (ours)
+		lock = dir->env->lock;
+	pthread_rwlock_unlock(&v->lock);
+	if (cfg->lock_kind != CFG_LOCK_ABSENT || ordinary)
+		return 0;
+	r = cfg_set_lock(text, ours ? &lock : NULL);
+	cfg->lock_kind = ours ? CFG_LOCK_DIGEST : CFG_LOCK_NONE;
+	cfg->lock = lock;
+	return r == 0 && text->len > CFG_MAX ? -EFBIG : r;
+}
+
+static int write_cfg(struct view *v, struct inode *dir, int fd, struct str *text,
+	const struct cfg *new, const struct caller *who, struct timespec *time)
+{
+	struct digest left = {0};
+	struct stat st;
+	bool leaving;
+	int r;
+
+	pthread_rwlock_rdlock(&v->lock);
+	leaving = dir->env && dir->env->lock_kind == CFG_LOCK_DIGEST &&
+		  !(new->lock_kind == CFG_LOCK_DIGEST &&digest_equal(&new->lock, &dir->env->lock));
+	if (leaving)
+		left = dir->env->lock;
+	pthread_rwlock_unlock(&v->lock);
+	r = leaving ? keep_generation(fd, &left) : 0;
+	if (r == 0)
+		r = io_publish_at(fd, CFG_NAME, text->p, text->len, 0644);
+	if (r == 0)
+		r = upper_own(v, fd, CFG_NAME, who);
+	if (r == 0 && fstatat(fd, CFG_NAME, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		r = -errno;
+	if (r == 0)
+		*time = st.st_mtim;
+	return r;
+}
+
+static void adopt_plan(struct view *v, struct inode *dir, struct str *text, struct timespec time,
+	struct plan *p, bool dir_locked)
+{
+	struct env *env = env_begin(v, dir, text, time, p);
+	struct inode *cfg;
+
+	dir->env_checked = true;
+	if (env && p->have_lower)
+		env_switch(v, env, steal_ptr(p->lower), !dir_locked);
+	cfg = inode_find(v->inodes, dir, CFG_NAME);
+	if (cfg) {
+		events_inval(v->events, cfg->id);
+		inode_put(v->inodes, cfg);
+	}
+}
+
+int env_publish(struct view *v, struct inode *dir, struct str *text, const struct caller *who,
+	bool dir_locked)
+{
+	struct lower *old = NULL, *new = NULL;
+	auto_close int fd = -1;
+	struct timespec time;
+	struct plan p = {0};
+	struct diag why = {0};
+	bool live;
+	int r;
+
+	pthread_rwlock_rdlock(&v->lock);
+	fd = upper_open(v, dir);
+	live = dir->env && dir->env->state != ENV_GHOST;
+	pthread_rwlock_unlock(&v->lock);
+	if (fd < 0)
+		return fd;
+	r = cfg_parse(text->p ? text->p : "", text->len, &p.cfg, &why);
+	if (r < 0) {
+		if (live) {
+			pthread_rwlock_wrlock(&v->lock);
+			r = dir->env ? refuse(fd, text, dir->env, &why) : -EINVAL;
+			pthread_rwlock_unlock(&v->lock);
+		} else { /* a file like any other */
+			r = io_publish_at(fd, CFG_NAME, text->p ? text->p : "", text->len, 0644);
+		}
+		cfg_free(&p.cfg);
+		return r;
+	}
+	r = complete_text(v, dir, text, &p.cfg);
+	if (r == 0 && p.cfg.lock_kind != CFG_LOCK_ABSENT) {
+		r = plan_lower(v, &p, false);
+		if (r == 0 && !p.have_lower && !live)
+			r = plan_without_dists(v, &p);
+	}
+	if (r == 0)
+		r = write_cfg(v, dir, fd, text, &p.cfg, who, &time);
+	if (r == 0) {
+		pthread_rwlock_wrlock(&v->lock);
+		old = dir->env ? lower_ref(dir->env->lower) : NULL;
+		adopt_plan(v, dir, text, time, &p, dir_locked);
+		new = dir->env ? lower_ref(dir->env->lower) : NULL;
+		upper_touch(v, dir);
+		pthread_rwlock_unlock(&v->lock);
+		if (!dir_locked)
+			events_expire(v->events, dir->id, CFG_NAME);
+		events_wait(v->events);
+		if (dir_locked) { /* delivered when the handler has answered */
+			events_expire(v->events, dir->id, CFG_NAME);
+			switch_expire_top(v, dir, old, new);
+		}
+		lower_unref(old);
+		lower_unref(new);
+	}
+	plan_free(&p);
+	return r;
+}
+
+int env_unlink_cfg(struct view *v, struct inode *dir)
+{
+	auto_close int fd = -1;
+	struct lower *old = NULL;
+	struct env *env;
+	int r = 0;
+
+	pthread_rwlock_wrlock(&v->lock);
+	env = dir->env;
+	fd = upper_open(v, dir);
+	if (fd < 0)
+		r = fd;
+	else if (unlinkat(fd, CFG_NAME, 0) < 0 && !(errno == ENOENT && env))
+		r = -errno;
+	if (r == 0 && env) {
+		struct inode *i = inode_find(v->inodes, dir, CFG_NAME);
+
+		env->state = ENV_GHOST;
+		env->until = now_monotonic() + GHOST_S * 1000000000ll;
+		str_free(&env->gone);
+		old = lower_ref(env->lower);
+		env_switch(v, env, lower_ref(env->lower), false);
+		if (i) {
+			inode_detach(v->inodes, i);
+			inode_put(v->inodes, i);
+		}
+	}
+	if (r == 0)
+		upper_touch(v, dir);
+	pthread_rwlock_unlock(&v->lock);
+	if (r == 0) {
+		events_wait(v->events);
+		switch_expire_top(v, dir, old, NULL);
+	}
+	lower_unref(old);
+	return r;
+}
+
+void env_aside(struct view *v, struct env *env, const struct caller *who)
+{
+	(void)v;
+	env->state = ENV_ASIDE;
+	env->aside_tid = who->tid;
+	env->until = now_monotonic() + ASIDE_S * 1000000000ll;
+}
+
+static void moved_child(struct inode *i, void *arg)
+{
+	struct view *v = arg;
+
+	if (i->kind == INODE_GENERATED) {
+		i->size = -1;
+		events_inval(v->events, i->id);
+	}
+}
+
+void env_moved(struct view *v, struct inode *dir)
+{
+	inode_each_child(v->inodes, dir, moved_child, v);
+}
+
+int env_generate(struct view *v, struct inode *i, struct str *out)
+{
+	auto_str struct str path = {0};
+	struct env *env = env_of(i);
+	struct merged m;
+	int r;
+
+	if (!env || !env->lower || !i->parent)
+		return -ENOENT;
+	r = merge_lookup(v, i->parent, i->name, &m);
+	if (r < 0)
+		return r;
+	if (!m.lower || m.lower->type != LOWER_GENERATED)
+		return -ENOENT;
+	r = str_addf(&path, "%s/", v->root);
+	if (r == 0)
+		r = inode_path(env->dir, &path);
+	if (r == 0)
+		r = generate(env->lower, m.lower,
+			&(struct generate_env){.path = path.p, .prompt = env->prompt}, out);
+	return r;
+}
+
+/* Trees made anew once, however many environments share them. */
+struct renewed {
+	struct lower *old, *new;
+};
+
+static int renew(
+	struct view *v, struct inode *dir, struct renewed *done, size_t *n_done, size_t max)
+{
+	auto_str struct str text = {0};
+	struct plan p = {0};
+	struct lower *old = NULL;
+	struct env *env;
+	bool faulty = false;
+	int r = -ENOENT;
+
+	pthread_rwlock_rdlock(&v->lock);
+	env = dir->env;
+	if (env && env->state == ENV_LIVE && env->lower) {
+		r = str_add_mem(&text, env->text.p, env->text.len);
+		old = lower_ref(env->lower);
+		faulty = env->fault;
+	}
+	pthread_rwlock_unlock(&v->lock);
+	for (size_t k = 0; r == 0 && !faulty && k < *n_done; k++)
+		if (done[k].old == old)
+			p.lower = lower_ref(done[k].new);
+	p.have_lower = p.lower;
+	if (r == 0 && !p.lower) {
+		r = cfg_parse(text.p, text.len, &p.cfg, NULL);
+		if (r == 0)
+			r = plan_lower(v, &p, true);
+	}
+	if (r == 0 && p.have_lower) {
+		pthread_rwlock_wrlock(&v->lock);
+		env = dir->env;
+		if (env && env->state == ENV_LIVE && env->lower == old) {
+			if (!faulty && *n_done < max)
+				done[(*n_done)++] = (struct renewed){
+					.old = lower_ref(old), .new = lower_ref(p.lower)};
+			set_fault(env, NULL);
+			env_switch(v, env, steal_ptr(p.lower), true);
+		}
+		pthread_rwlock_unlock(&v->lock);
+	}
+	lower_unref(old);
+	plan_free(&p);
+	return r;
+}
+
+void view_refresh(struct view *v)
+{
+	struct inode **dirs = NULL;
+	struct renewed *done = NULL;
+	size_t n = 0, cap = 0, n_done = 0;
+
+	pthread_rwlock_rdlock(&v->lock);
+	for (struct env *e = v->envs; e; e = e->next) {
+		if (array_grow(dirs, cap, n + 1) < 0)
+			break;
+		inode_ref(v->inodes, e->dir);
+		dirs[n++] = e->dir;
+	}
+	pthread_rwlock_unlock(&v->lock);
+	done = calloc(n + 1, sizeof *done);
+	for (size_t k = 0; k < n; k++) {
+		if (done)
+			renew(v, dirs[k], done, &n_done, n);
+		inode_put(v->inodes, dirs[k]);
+	}
+	for (size_t k = 0; k < n_done; k++) {
+		lower_unref(done[k].old);
+		lower_unref(done[k].new);
+	}
+	free(done);
+	free(dirs);
+	events_wait(v->events);
+}

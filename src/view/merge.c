@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The one rule of what a name means, in this order: what the upper has; a
+ * whiteout, which is ENOENT; what the lower tree has. Listings (list.c) ask this file too,
+ * so that a name is listed exactly if it can be looked up.
+ */
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "view/state.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+static bool exists_at(int dirfd, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* The lower directory under an upper one: none if it is opaque, the recorded one if it was renamed.
+ */
+static int dir_below(struct inode *dir, int dirfd, const char *name,
+	const struct lower_entry *below, struct lower_dir **ret)
+{
+	auto_close int fd = -1;
+	auto_str struct str path = {0};
+	struct env *env = env_of(dir);
+	int r;
+
+	*ret = NULL;
+	if (!env || !env->lower || env->state == ENV_GHOST)
+		return 0;
+	fd = openat(dirfd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (exists_at(fd, WHITEOUT_OPAQUE))
+		return 0;
+	r = io_slurp_at(fd, WHITEOUT_REDIRECT, PATH_MAX, &path);
+	if (r == -ENOENT) {
+		if (below && below->type == LOWER_DIR)
+			*ret = below->dir;
+		return 0;
+	}
+	return r < 0 ? r : lower_walk(env->lower, path.p, ret);
+}
+
+/* Derived bytecode shows where its source is the very file it was made from: the lower tree has
+ * seen to the store's part of that, here is the upper's. `dir` is __pycache__'s parent. */
+static int source_is_lower(struct view *v, struct inode *dir, int dirfd, const char *pyc, bool *ret)
+{
+	char name[NAME_MAX + 1];
+	const char *tag = strrchr(pyc, '.'); /* "mod.cpython-311.pyc": two suffixes off */
+	struct merged m;
+	int r;
+
+	*ret = false;
+	while (tag && tag > pyc && *--tag != '.')
+		;
+	if (!tag || tag == pyc || (size_t)(tag - pyc) + sizeof ".py" > sizeof name)
+		return 0;
+	memcpy(name, pyc, (size_t)(tag - pyc));
+	strcpy(name + (tag - pyc), ".py");
+	r = merge_lookup_at(v, dir, dirfd, name, &m);
+	if (r == 0)
+		*ret = m.what == NAME_LOWER;
+	return r;
+}
+
+/* A lower __pycache__ that holds derived bytecode alone vanishes with the last source. */
+static int pycache_shows(
+	struct view *v, struct inode *dir, int dirfd, struct lower_dir *pycache, bool *ret)
+{
+	struct env *env = env_of(dir);
+	int r = lower_load(env->lower, pycache);
+
+	*ret = true;
+	if (r < 0 || dirfd < 0)
+		return r;
+	for (size_t k = 0; k < pycache->n; k++) {
+		if (!pycache->entries[k].derived) {
+			*ret = true;
+			return 0;
+		}
+		r = source_is_lower(v, dir, dirfd, pycache->entries[k].name, ret);
+		if (r < 0 || *ret)
+			return r;
+	}
+	return 0;
+}
+
+static bool is_gone(const struct env *env, const char *name)
+{
+	char mark[NAME_MAX + 3];
+
+	snprintf(mark, sizeof mark, "/%s/", name);
+	return env->gone.len && strstr(env->gone.p, mark);
+}
+
+int merge_lookup_at(
+	struct view *v, struct inode *dir, int dirfd, const char *name, struct merged *ret)
+{
+	const struct lower_entry *below = NULL;
+	struct env *env = env_of(dir);
+	char mark[NAME_MAX + 1];
+	int r;
+
+	*ret = (struct merged){.what = NAME_NONE};
+	if (name_reserved(name) && !name_temporary(name))
+		return 0;
+	if (dir->lower && env && env->lower) {
+		r = lower_lookup(env->lower, dir->lower, name, &below);
+		if (r < 0)
+			return r;
+	}
+	if (dirfd >= 0) {
+		if (fstatat(dirfd, name, &ret->st, AT_SYMLINK_NOFOLLOW) == 0) {
+			ret->what = NAME_UPPER;
+			if (below && below->derived)
+				below = NULL; /* nobody misses it once the private one goes */
+			if (below) {
+				if (whiteout_name(name, mark) == 0 && exists_at(dirfd, mark))
+					below = NULL;
+			}
+			ret->lower = below;
+			return S_ISDIR(ret->st.st_mode)
+				       ? dir_below(dir, dirfd, name, below, &ret->dir)
+				       : 0;
+		}
+		if (errno != ENOENT)
+			return -errno;
+		if (below) {
+			if (whiteout_name(name, mark) == 0 && exists_at(dirfd, mark))
+				return 0;
+		}
+	}
+	if (below) {
+		bool shows = true;
+
+		if (below->derived && dir->parent) {
+			auto_close int above = dir->parent->upper ? upper_open(v, dir->parent) : -1;
+
+			r = source_is_lower(v, dir->parent, above, name, &shows);
+			if (r < 0)
+				return r;
+		} else if (below->type == LOWER_DIR && strcmp(name, "__pycache__") == 0) {
+			r = pycache_shows(v, dir, dirfd, below->dir, &shows);
+			if (r < 0)
+				return r;
+		}
+		if (!shows || (env->state == ENV_GHOST && is_gone(env, name)))
+			return 0;
+		ret->what = env->state == ENV_GHOST ? NAME_GHOST : NAME_LOWER;
+		ret->lower = below;
+		ret->dir = below->type == LOWER_DIR ? below->dir : NULL;
+	}
+	return 0;
+}
+
+int merge_lookup(struct view *v, struct inode *dir, const char *name, struct merged *ret)
+{
+	auto_close int fd = -1;
+
+	if (dir->upper) {
+		fd = upper_open(v, dir);
+		if (fd < 0)
+			return fd;
+	}
+	return merge_lookup_at(v, dir, fd, name, ret);
+}
+
+static int count_real(void *arg, const char *name, const struct merged *m)
+{
+	struct lower *lower = arg;
+	int r;
+
+	if (m->what != NAME_LOWER)
+		return 1;
+	if (m->lower->type != LOWER_DIR || strcmp(name, "__pycache__") != 0)
+		return !m->lower->derived;
+	r = lower_load(lower, m->lower->dir);
+	for (size_t k = 0; r == 0 && k < m->lower->dir->n; k++)
+		r = !m->lower->dir->entries[k].derived;
+	return r;
+}
+
+/* What the store's bytecode alone keeps alive does not count. */
+int merge_is_empty(struct view *v, struct inode *dir)
+{
+	struct env *env = env_of(dir);
+	int r = list_each(v, dir, count_real, env ? env->lower : NULL);
+
+	return r < 0 ? r : r == 0;
+}

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Private to src/view: what a view and an environment are made of, and what
+ * the files that implement view.h ask of each other.
+ *
+ * `lock` is the structure lock. Requests hold it for reading; what changes parents, environments or
+ * their lower trees holds it for writing, for as long as memory is changed or one rename(2) takes.
+ * A lower itself is immutable and shared, so nothing is ever rebuilt under the lock.
+ */
+#ifndef VIEW_STATE_H
+#define VIEW_STATE_H
+
+#include "py/cfg.h"
+#include "view/inode.h"
+#include "view/lower.h"
+#include "view/view.h"
+#include "view/whiteout.h"
+
+#define CFG_NAME "pyvenv.cfg"
+
+struct pending { /* a writer sent back to walk its path again */
+	uint32_t tid;
+	uint64_t ino;
+	int64_t until; /* CLOCK_MONOTONIC, nanoseconds */
+};
+enum { N_PENDING = 256 };
+
+struct listing; /* The view's `name` in `dir` is not the store's any more: bytecode derived from it
+		 * must not be used. Queues; wait with events_wait() once no lock is held. */
+void source_changed(struct view *v, struct inode *dir, const char *name);
+
+/* list.c */
+enum { N_LISTINGS = 8 };
+
+struct view {
+	char *root;
+	int root_fd;
+	struct stat root_st;
+	struct store *store;
+	bool read_only;
+	uid_t uid;
+	gid_t gid;
+	struct inodes *inodes;
+	struct events *events;
+	pthread_rwlock_t lock;
+	struct env *envs;      /* structure lock */
+	pthread_mutex_t mutex; /* what follows */
+	struct pending pending[N_PENDING];
+	size_t next_pending;
+	int64_t stamp;
+	struct listing *listings[N_LISTINGS];
+	size_t next_listing;
+};
+
+enum env_state {
+	ENV_LIVE,
+	ENV_ASIDE, /* pyvenv.cfg was renamed aside: an editor is saving */
+	ENV_GHOST, /* pyvenv.cfg was deleted: nothing is listed, names known before can still be
+		      removed */
+};
+
+struct env {
+	struct env *next, **prev;
+	struct inode *dir; /* referenced */
+	enum env_state state;
+	int64_t until; /* ASIDE, GHOST: when that ends (CLOCK_MONOTONIC) */
+	uint32_t aside_tid;
+	struct lower *lower;  /* NULL: an ordinary environment, nothing is added to it */
+	struct str text;      /* pyvenv.cfg as published */
+	struct str gone;      /* GHOST: "/name/" of each that was removed since */
+	struct timespec time; /* its mtime */
+	char *prompt;
+	enum cfg_lock lock_kind;
+	struct digest lock;
+	char *fault; /* why the view is not what pyvenv.cfg says, or NULL */
+};
+
+/* time (clock.c part of view.c) */
+int64_t now_monotonic(void);
+/* Real time in nanoseconds, at least a microsecond later than any it gave before: for directories.
+ */
+struct timespec view_stamp(struct view *v);
+
+/* upper.c: all paths are walked beneath the root, never through a symlink */
+int upper_open(struct view *v,
+	const struct inode *dir); /* O_PATH descriptor of its upper directory, or -errno */
+/* Makes the upper directories down to `dir` without moving the times that the view shows. */
+int upper_ensure(struct view *v, struct inode *dir);
+/* A private file itself: an O_PATH descriptor (owned by the caller). inode_lock held or not. */
+int upper_handle(struct view *v, struct inode *i);
+/* The names in `dir` changed: a new time, a new version. */
+void upper_touch(struct view *v, struct inode *dir);
+int upper_whiteout(int dirfd, const char *name); /* durable only with the directory */
+void upper_unwhiteout(int dirfd, const char *name);
+/* Removes whiteouts and records from an upper directory that is to be removed or replaced. */
+int upper_clear_marks(int dirfd, const char *name);
+/* Gives what the daemon made as root to the caller. */
+int upper_own(struct view *v, int dirfd, const char *name, const struct caller *who);
+/* A name for something not yet in place; ".venvfs-tmp.N" */
+void upper_temp_name(char name[64]);
+
+/* merge.c: the one rule of what a name means */
+enum meaning {
+	NAME_NONE,
+	NAME_UPPER, /* st; also a directory over a lower one */
+	NAME_LOWER,
+	NAME_CFG,   /* the environment's pyvenv.cfg, as published */
+	NAME_GHOST, /* of a dissolved environment: can be removed, is not listed */
+};
+struct merged {
+	enum meaning what;
+	struct stat st; /* UPPER */
+	const struct lower_entry
+		*lower; /* NAME_LOWER; with UPPER: what lies under it and would show if it went */
+	struct lower_dir
+		*dir; /* a directory's lower directory, after opaque and redirect; or NULL */
+};
+/* Structure lock. -EIO and such of the file system. */
+int merge_lookup(struct view *v, struct inode *dir, const char *name, struct merged *ret);
+/* The same where the upper directory is open already (-1: there is none). */
+int merge_lookup_at(
+	struct view *v, struct inode *dir, int dirfd, const char *name, struct merged *ret);
+/* 1, 0, or -errno */
+int merge_is_empty(struct view *v, struct inode *dir);
+
+/* env.c */
+struct env *env_of(const struct inode *i); /* the nearest one it lies in, or NULL. Structure lock */
+/* Finds out whether an environment begins in `dir`. Takes the structure lock itself. */
+int env_check(struct view *v, struct inode *dir);
+bool env_is_place(const struct inode *dir); /* a pyvenv.cfg there would make an environment */
+/* The text is to be pyvenv.cfg of `dir`; written durably, then the view follows. -EINVAL: refused,
+ * kept as "rejected". `dir_locked`: the kernel holds the directory's lock for this request. Not
+ * under the structure lock. */
+int env_publish(struct view *v, struct inode *dir, struct str *text, const struct caller *who,
+	bool dir_locked);
+int env_unlink_cfg(struct view *v, struct inode *dir); /* not under the structure lock */
+void env_aside(
+	struct view *v, struct env *env, const struct caller *who); /* structure lock for writing */
+void env_end(struct view *v, struct env *env); /* forgets it. Structure lock for writing */
+void env_moved(struct view *v,
+	struct inode *dir); /* generated text below is out of date. Structure lock */
+bool env_name_ok(const char *name);
+int env_generate(
+	struct view *v, struct inode *i, struct str *out); /* GENERATED: its text. Structure lock */
+
+/* switch.c: from one lower tree to another */
+/* Structure lock for writing. Sets env->lower (taking the reference), repoints the known
+ * directories, detaches inodes that are something else now, and queues what the kernel must forget
+ * below env->dir's children; what it must forget in env->dir itself is queued only if `top`. */
+void env_switch(struct view *v, struct env *env, struct lower *lower, bool top);
+/* What env_switch() left out for want of `top`. Either may be NULL. */
+void switch_expire_top(struct view *v, struct inode *dir, struct lower *old, struct lower *new);
+
+/* draft.c */
+struct inode *draft_find(struct view *v, struct inode *dir, uint32_t tid); /* referenced, or NULL */
+int draft_make(struct view *v, struct inode *dir, const struct str *text, uint32_t tid,
+	struct inode **ret);
+bool draft_any(struct view *v, struct inode *dir);
+int draft_publish(
+	struct view *v, struct inode *i, const struct caller *who); /* from a close, not a rename */
+
+/* attr.c */
+int attr_inode(struct view *v, struct inode *i, struct stat *ret); /* structure lock */
+void attr_store(struct view *v, const struct dist *d, size_t entry, struct stat *ret);
+struct timespec attr_dir_time(struct view *v, const struct inode *dir, const struct stat *upper);
+/* st_ino of what a name means (attr.c tells the three kinds) */
+uint64_t attr_number(const struct inode *dir, const char *name, const struct merged *m);
+
+/* lookup.c */
+int lookup_locked(struct view *v, struct inode *dir, int dirfd, const char *name,
+	const struct caller *who, struct view_entry *ret);
+void pending_add(struct view *v, uint32_t tid, uint64_t ino);
+bool pending_take(struct view *v, uint32_t tid, uint64_t ino);
+
+/* copyup.c */
+/* LAZY, GENERATED or LINK becomes UPPER, with the first `limit` bytes. inode_lock held, structure
+ * lock. */
+int copyup(struct view *v, struct inode *i, uint64_t limit);
+/* A view file under `name` becomes a private one. Structure lock. */
+int copyup_name(struct view *v, struct inode *dir, const char *name, const struct merged *m);
+
+/* The view's `name` in `dir` is not the store's any more: bytecode derived from it must not be
+ * used. Queues; wait with events_wait() once no lock is held. */
+void source_changed(struct view *v, struct inode *dir, const char *name);
+
+/* list.c */
+void listings_free(struct view *v);
+int list_each(struct view *v, struct inode *dir,
+	int (*f)(void *arg, const char *name, const struct merged *m), void *arg);
+
+#endif

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * From one lower tree to another: an environment got a new lock, bytecode
+ * arrived, or it was dissolved. What the kernel knows about it is walked (only directories it knows
+ * have objects), the old and the new listing of each are compared, and exactly the names that
+ * differ are queued to be looked up again: also names that were not there before, since the kernel
+ * keeps negative dentries for ever.
+ */
+#include "base/cleanup.h"
+#include "view/state.h"
+
+#include <string.h>
+
+static bool same_entry(const struct lower_entry *a, const struct lower_entry *b)
+{
+	if (!a || !b || a->type != b->type)
+		return false;
+	switch ((enum lower_type)a->type) {
+	case LOWER_DIR:
+		return true; /* its own names are compared in their turn */
+	case LOWER_FILE:
+		return a->file_dist == b->file_dist && a->index == b->index;
+	case LOWER_LINK:
+		return strcmp(a->target, b->target) == 0;
+	case LOWER_GENERATED:
+		return false; /* RECORD and scripts may read otherwise now */
+	}
+	return false;
+}
+
+struct children {
+	struct inode **v;
+	size_t n, cap;
+};
+
+static void collect(struct inode *i, void *arg)
+{
+	struct children *c = arg;
+
+	if (c->n < c->cap)
+		c->v[c->n++] = i;
+}
+
+static void count(struct inode *i, void *arg)
+{
+	(void)i;
+	++*(size_t *)arg;
+}
+
+static int children_of(struct view *v, struct inode *dir, struct children *ret)
+{
+	ret->n = ret->cap = 0;
+	inode_each_child(v->inodes, dir, count, &ret->cap);
+	ret->v = calloc(ret->cap + 1, sizeof(*ret->v));
+	if (!ret->v)
+		return -ENOMEM;
+	inode_each_child(v->inodes, dir, collect, ret);
+	return 0;
+}
+
+static void expire_differences(struct view *v, struct inode *dir, struct lower *old_lower,
+	struct lower_dir *old, struct lower *new_lower, struct lower_dir *new)
+{
+	size_t a = 0, b = 0, n_old = 0, n_new = 0;
+
+	if (old && lower_load(old_lower, old) == 0)
+		n_old = old->n;
+	if (new &&lower_load(new_lower, new) == 0)
+		n_new = new->n;
+	while (a < n_old || b < n_new) {
+		const struct lower_entry *x = a < n_old ? &old->entries[a] : NULL;
+		const struct lower_entry *y = b < n_new ? &new->entries[b] : NULL;
+		int c = !x ? 1 : !y ? -1 : strcmp(x->name, y->name);
+
+		if (c != 0 || !same_entry(x, y))
+			events_expire(v->events, dir->id, c <= 0 ? x->name : y->name);
+		a += c <= 0;
+		b += c >= 0;
+	}
+}
+
+struct switching {
+	struct view *v;
+	struct env *env;
+	struct lower *old, *new;
+	bool top;
+};
+
+static void switch_dir(const struct switching *s, struct inode *dir, struct lower_dir *new);
+
+/* A known child of a directory whose lower changed. */
+static void switch_child(const struct switching *s, struct inode *dir, struct inode *i)
+{
+	struct view *v = s->v;
+	struct merged m;
+
+	if (i->env || i->kind == INODE_CFG || i->kind == INODE_DRAFT)
+		return;
+	if (merge_lookup(v, dir, i->name, &m) < 0)
+		return;
+	if (i->kind == INODE_DIR) {
+		/* a ghost keeps its directories, empty, until their walker has removed them */
+		if (m.dir || i->upper || s->env->state == ENV_GHOST) {
+			switch_dir(s, i, s->env->state == ENV_GHOST ? NULL : m.dir);
+			return;
+		}
+		switch_dir(s, i, NULL);
+		inode_detach(v->inodes, i);
+		return;
+	}
+	if (i->kind == INODE_UPPER)
+		return;
+	if (i->kind == INODE_GENERATED && m.what == NAME_LOWER &&
+		m.lower->type == LOWER_GENERATED) {
+		inode_lock(i);
+		i->size = -1;
+		if (!i->n_open)
+			str_free(&i->text);
+		inode_unlock(i);
+		events_inval(v->events, i->id);
+		return;
+	}
+	if (i->kind == INODE_LAZY && m.what == NAME_LOWER && m.lower->type == LOWER_FILE &&
+		m.lower->file_dist == i->dist && m.lower->index == i->entry)
+		return;
+	if (i->kind == INODE_LINK && m.what == NAME_LOWER && m.lower->type == LOWER_LINK) {
+		events_inval(v->events, i->id);
+		return;
+	}
+	inode_lock(i);
+	i->unlinked = true;
+	inode_unlock(i);
+	inode_detach(v->inodes, i);
+}
+
+static void switch_dir(const struct switching *s, struct inode *dir, struct lower_dir *new)
+{
+	struct lower_dir *old = dir->lower;
+	struct children c;
+
+	if (!old && !new)
+		return;
+	dir->lower = new;
+	dir->version++;
+	if (s->top || dir != s->env->dir)
+		expire_differences(s->v, dir, s->old, old, s->new, new);
+	events_inval(s->v->events, dir->id);
+	if (children_of(s->v, dir, &c) < 0)
+		return;
+	for (size_t k = 0; k < c.n; k++)
+		inode_ref(s->v->inodes, c.v[k]);
+	for (size_t k = 0; k < c.n; k++) {
+		switch_child(s, dir, c.v[k]);
+		inode_put(s->v->inodes, c.v[k]);
+	}
+	free(c.v);
+}
+
+void env_switch(struct view *v, struct env *env, struct lower *lower, bool top)
+{
+	struct switching s = {.v = v, .env = env, .old = env->lower, .new = lower, .top = top};
+
+	env->lower = lower;
+	switch_dir(&s, env->dir, lower ? lower_root(lower) : NULL);
+	lower_unref(s.old);
+}
+
+void switch_expire_top(struct view *v, struct inode *dir, struct lower *old, struct lower *new)
+{
+	expire_differences(
+		v, dir, old, old ? lower_root(old) : NULL, new, new ? lower_root(new) : NULL);
+	events_inval(v->events, dir->id);
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The private half: plain files in the root, behind the mount. An inode's
+ * upper path is its path from the root, walked anew for each use, so nothing
+ * holds a descriptor per file and a rename needs no repair; only what was unlinked while the
+ * kernel still knows it keeps one.
+ */
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "view/state.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+int upper_open(struct view *v, const struct inode *dir)
+{
+	auto_str struct str path = {0};
+	int r = inode_path(dir, &path);
+
+	if (r < 0)
+		return r;
+	return io_open_beneath(
+		v->root_fd, path.p ? path.p : "", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+}
+
+static void set_dir_time(int fd, struct timespec t)
+{
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, t};
+
+	/* Without it the directory merely looks changed. */
+	(void)!utimensat(fd, "", times, AT_EMPTY_PATH);
+}
+
+int upper_ensure(struct view *v, struct inode *dir)
+{
+	auto_close int parent = -1, fd = -1;
+	struct timespec own, above;
+	struct stat st;
+	int r;
+
+	if (dir->upper)
+		return 0;
+	if (!dir->parent)
+		return -ENOENT;
+	r = upper_ensure(v, dir->parent);
+	if (r < 0)
+		return r;
+	parent = upper_open(v, dir->parent);
+	if (parent < 0)
+		return parent;
+	if (fstat(parent, &st) < 0)
+		return -errno;
+	above = st.st_mtim;
+	own = attr_dir_time(v, dir, NULL);
+	if (mkdirat(parent, dir->name, 0755) < 0 && errno != EEXIST)
+		return -errno;
+	fd = openat(parent, dir->name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	set_dir_time(fd, own);
+	set_dir_time(parent, above);
+	dir->upper = true;
+	return 0;
+}
+
+int upper_handle(struct view *v, struct inode *i)
+{
+	auto_str struct str path = {0};
+	int r, fd;
+
+	if (i->fd >= 0 && i->unlinked) {
+		fd = fcntl(i->fd, F_DUPFD_CLOEXEC, 3);
+		return fd < 0 ? -errno : fd;
+	}
+	r = inode_path(i, &path);
+	if (r < 0)
+		return r;
+	return io_open_beneath(
+		v->root_fd, path.p ? path.p : "", O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
+}
+
+void upper_touch(struct view *v, struct inode *dir)
+{
+	auto_close int fd = upper_open(v, dir);
+
+	dir->version++;
+	if (fd >= 0)
+		set_dir_time(fd, view_stamp(v));
+}
+
+int upper_whiteout(int dirfd, const char *name)
+{
+	char mark[NAME_MAX + 1];
+	int fd, r = whiteout_name(name, mark);
+
+	if (r < 0)
+		return r;
+	fd = openat(dirfd, mark, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (fd < 0)
+		return -errno;
+	return close(fd) < 0 ? -errno : 0;
+}
+
+void upper_unwhiteout(int dirfd, const char *name)
+{
+	char mark[NAME_MAX + 1];
+
+	if (whiteout_name(name, mark) == 0)
+		unlinkat(dirfd, mark, 0);
+}
+
+int upper_own(struct view *v, int dirfd, const char *name, const struct caller *who)
+{
+	(void)v;
+	if (geteuid() != 0 || (who->uid == 0 && who->gid == 0))
+		return 0;
+	return fchownat(dirfd, name, who->uid, who->gid, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+}
+
+void upper_temp_name(char name[64])
+{
+	static _Atomic unsigned serial;
+
+	snprintf(name, 64, ".venvfs-tmp.%d.view%u", (int)getpid(), serial++);
+}
+
+/* Takes away what makes an upper directory that looks empty not so. */
+int upper_clear_marks(int dirfd, const char *name)
+{
+	auto_closedir DIR *d = NULL;
+	struct dirent *e;
+	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	d = fdopendir(fd);
+	if (!d) {
+		int r = -errno;
+
+		close(fd);
+		return r;
+	}
+	while (errno = 0, (e = readdir(d)))
+		if (name_reserved(e->d_name)) {
+			int r = io_remove_tree_at(fd, e->d_name);
+
+			if (r < 0)
+				return r;
+		}
+	return -errno;
+}
