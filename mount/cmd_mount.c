@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * `venvfs mount` and `venvfs umount`. A dead mount (its daemon is gone, every call answers
+ * ENOTCONN) is cleared, however many are stacked on the directory; a live one is left alone.
+ */
+#include "mount.h"
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "cmd/mounts.h"
+#include "py/process.h"
+#include "session.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/statvfs.h>
+#include <sys/xattr.h>
+
+static int is_path(void *arg, const char *path)
+{
+	return strcmp(arg, path) == 0;
+}
+
+static bool is_mounted(const char *root)
+{
+	return mounts_each(is_path, (void *)root) > 0;
+}
+
+/* stat(2) may be answered from the kernel's memory: statfs(2) always asks the daemon. */
+static bool is_dead(const char *root)
+{
+	struct statvfs st;
+
+	return statvfs(root, &st) < 0 && errno == ENOTCONN;
+}
+
+static int unmount(const char *root, bool lazy, struct diag *diag)
+{
+	const char *const argv[] = {"fusermount3", "-u", lazy ? "-qz" : "-q", "--", root, NULL};
+	auto_str struct str out = {0}, err = {0};
+	int status, r;
+
+	if (geteuid() == 0)
+		return umount2(root, lazy ? MNT_DETACH : 0) < 0 ? -errno : 0;
+	r = process_run(argv, NULL, 0, &out, &err, &status, diag);
+	if (r < 0)
+		return r;
+	return status == 0 ? 0 : -EBUSY;
+}
+
+/* The directory's absolute path without asking a mount that may be dead. */
+static int root_path(struct cmd_context *ctx, const char *arg, struct str *ret)
+{
+	auto_free char *cwd = NULL, *parent = NULL, *copy = NULL;
+	char *slash;
+
+	if (!arg)
+		arg = getenv("VENVFS_ROOT") && *getenv("VENVFS_ROOT") ? getenv("VENVFS_ROOT")
+								      : ctx->config.root;
+	copy = strdup(arg);
+	if (!copy)
+		return -ENOMEM;
+	for (size_t n = strlen(copy); n > 1 && copy[n - 1] == '/'; n--)
+		copy[n - 1] = '\0';
+	slash = strrchr(copy, '/');
+	if (strcmp(copy, "/") == 0 || !*copy)
+		return -EINVAL;
+	if (strcmp(path_base(copy), ".") == 0 || strcmp(path_base(copy), "..") == 0) {
+		parent = realpath(copy, NULL);
+		return parent ? str_add(ret, parent) : -errno;
+	}
+	if (slash == copy)
+		return str_add(ret, copy);
+	if (slash)
+		*slash = '\0';
+	parent = realpath(slash ? copy : ".", NULL);
+	if (!parent && errno == ENOENT && io_mkdirs_at(AT_FDCWD, copy, 0755) == 0)
+		parent = realpath(copy, NULL);
+	if (!parent)
+		return -errno;
+	return str_addf(
+		ret, "%s/%s", strcmp(parent, "/") == 0 ? "" : parent, slash ? slash + 1 : copy);
+}
+
+static bool inside(const char *path, const char *dir)
+{
+	size_t n = strlen(dir);
+
+	return strncmp(path, dir, n) == 0 && (path[n] == '/' || !path[n]);
+}
+
+static int check_root(struct store *store, const char *root, struct diag *diag)
+{
+	auto_free char *real = NULL;
+	const char *path;
+
+	for (const char *p = root; *p; p++)
+		if (*p == '\t' || *p == '\n' || *p == ':')
+			return diag_set(diag, -EINVAL,
+				"%s: a root's path may hold no colon, tab or newline: PATH and "
+				"shebangs can not",
+				root);
+	for (size_t k = 0; (path = store_path(store, k)); k++) {
+		free(real);
+		real = realpath(path, NULL);
+		if (real && (inside(real, root) || inside(root, real)))
+			return diag_set(diag, -EINVAL,
+				"%s: a root and a store (%s) may not lie in one another; choose "
+				"another directory",
+				root, real);
+	}
+	return 0;
+}
+
+static int clear_dead(const char *root, struct diag *diag)
+{
+	for (int tries = 0; is_mounted(root); tries++) {
+		int r;
+
+		if (!is_dead(root))
+			return diag_set(diag, -EBUSY,
+				"%s: is mounted already and alive; `venvfs umount %s` ends it",
+				root, root);
+		r = tries < 1000 ? unmount(root, true, diag) : -EBUSY;
+		if (r < 0)
+			return diag_errno(diag, r,
+				"%s: a dead mount is in the way and can not be removed", root);
+	}
+	return 0;
+}
+
+/* Held by the daemon on the directory behind the mount: of two that start at once one goes on. */
+static int lock_root(const char *root, int *ret_fd, struct diag *diag)
+{
+	auto_close int fd = -1;
+	struct stat st;
+
+	if (mkdir(root, 0755) < 0 && errno != EEXIST)
+		return diag_errno(diag, -errno, "%s", root);
+	fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return diag_errno(diag, -errno, "%s", root);
+	if (st.st_uid != geteuid())
+		return diag_set(diag, -EPERM,
+			"%s: belongs to another user; a root holds your private files", root);
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return diag_set(diag, -EBUSY, "%s: is being mounted by another process", root);
+	*ret_fd = steal_fd(&fd);
+	return 0;
+}
+
+static int open_log(void)
+{
+	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+	auto_str struct str path = {0};
+
+	if (state && *state == '/') {
+		if (str_addf(&path, "%s/venvfs", state) < 0)
+			return -1;
+	} else if (!home || *home != '/' || str_addf(&path, "%s/.local/state/venvfs", home) < 0) {
+		return -1;
+	}
+	if (io_mkdirs_at(AT_FDCWD, path.p, 0700) < 0 && access(path.p, W_OK) < 0)
+		return -1;
+	if (str_add(&path, "/mount.log") < 0)
+		return -1;
+	return open(path.p, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+}
+
+static int run_mount(struct cmd_context *ctx, int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{"foreground", no_argument, NULL, 'f'},
+		{"read-only", no_argument, NULL, 'r'},
+		{"allow-other", no_argument, NULL, 'a'},
+		{0},
+	};
+	struct session_options o = {.log_fd = -1};
+	auto_close int lock = -1, log = -1;
+	auto_str struct str root = {0};
+	struct diag diag = {0};
+	struct store *store;
+	int c, r;
+
+	while ((c = getopt_long(argc, argv, "fr", longs, NULL)) != -1) {
+		if (c == 'f')
+			o.foreground = true;
+		else if (c == 'r')
+			o.read_only = true;
+		else if (c == 'a')
+			o.allow_other = true;
+		else
+			return cmd_usage(&cmd_mount, "unknown option");
+	}
+	if (argc - optind > 1)
+		return cmd_usage(&cmd_mount, "one directory at most");
+	store = cmd_store(ctx);
+	if (!store)
+		return 1;
+	r = root_path(ctx, argv[optind], &root);
+	if (r < 0)
+		return cmd_fail(
+			"%s: %s", argv[optind] ? argv[optind] : ctx->config.root, strerror(-r));
+	r = check_root(store, root.p, &diag);
+	if (r == 0)
+		r = clear_dead(root.p, &diag);
+	if (r == 0)
+		r = lock_root(root.p, &lock, &diag);
+	if (r == 0 && access("/dev/fuse", F_OK) < 0)
+		r = diag_set(&diag, -ENODEV,
+			"/dev/fuse is not there: `modprobe fuse` as root, or `docker run --device "
+			"/dev/fuse "
+			"--cap-add SYS_ADMIN` in a container; `venvfs materialize ENV DIR` needs "
+			"no mount");
+	if (r < 0)
+		return cmd_fail("%s", diag_text(&diag, r));
+	log = open_log();
+	o.root = root.p;
+	o.log_fd = log;
+	r = session_run(&o, store, &diag);
+	return r < 0 ? cmd_fail("%s", diag_text(&diag, r)) : 0;
+}
+
+const struct cmd cmd_mount = {
+	.name = "mount",
+	.usage = "mount [DIR] [-f] [-r] [--allow-other]",
+	.summary = "mount the root DIR (default ~/envs, made if missing)",
+	.help = "  -f, --foreground   stay in the foreground, log to the terminal\n"
+		"  -r, --read-only    nothing can be changed; a warm environment asks the daemon "
+		"nothing\n"
+		"      --allow-other  let other users in (needs user_allow_other in "
+		"/etc/fuse.conf)\n"
+		"\n"
+		"  venvfs mount && venvfs create demo && . ~/envs/demo/bin/activate\n",
+	.run = run_mount,
+};
+
+static pid_t daemon_of(const char *root)
+{
+	char text[256], *p;
+	ssize_t n = getxattr(root, "user.venvfs.upper", text, sizeof text - 1);
+
+	if (n <= 0)
+		return -1;
+	text[n] = '\0';
+	p = strncmp(text, "/proc/", 6) == 0 ? text + 6 : NULL;
+	return p ? (pid_t)strtol(p, NULL, 10) : -1;
+}
+
+static int run_umount(struct cmd_context *ctx, int argc, char **argv)
+{
+	auto_str struct str root = {0};
+	struct diag diag = {0};
+	pid_t daemon;
+	int r;
+
+	if (getopt(argc, argv, "") != -1)
+		return cmd_usage(&cmd_umount, "unknown option");
+	if (argc - optind > 1)
+		return cmd_usage(&cmd_umount, "one directory at most");
+	r = root_path(ctx, argv[optind], &root);
+	if (r < 0)
+		return cmd_fail(
+			"%s: %s", argv[optind] ? argv[optind] : ctx->config.root, strerror(-r));
+	if (!is_mounted(root.p))
+		return cmd_fail("%s: is not mounted", root.p);
+	daemon = is_dead(root.p) ? -1 : daemon_of(root.p);
+	r = unmount(root.p, daemon < 0, &diag);
+	if (r == -EBUSY)
+		return cmd_fail("%s: is in use; `fuser -vm %s` tells by whom", root.p, root.p);
+	if (r < 0)
+		return cmd_fail("%s: %s", root.p, diag_text(&diag, r));
+	/* what it still writes belongs to the directory that now shows */
+	for (int k = 0; daemon > 0 && k < 500 && kill(daemon, 0) == 0; k++)
+		nanosleep(&(struct timespec){.tv_nsec = 10 * 1000 * 1000}, NULL);
+	return 0;
+}
+
+const struct cmd cmd_umount = {
+	.name = "umount",
+	.usage = "umount [DIR]",
+	.summary = "unmount a root; its pyvenv.cfg files and private changes stay in the directory",
+	.help = "  venvfs umount ~/envs\n",
+	.run = run_umount,
+};

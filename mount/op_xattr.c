@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Extended attributes of private files, and the three of the top directory by which
+ * the commands talk to the daemon (mount.h).
+ */
+#include "base/cleanup.h"
+#include "session.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define CONTROL "user.venvfs."
+
+static bool is_control(fuse_ino_t ino, const char *name)
+{
+	return ino == FUSE_ROOT_ID && strncmp(name, CONTROL, strlen(CONTROL)) == 0;
+}
+
+static int control_get(struct session *s, const char *name, struct str *out)
+{
+	if (strcmp(name, CONTROL "status") == 0)
+		return session_status(s, out);
+	if (strcmp(name, CONTROL "upper") == 0)
+		return str_addf(out, "/proc/%d/fd/%d", (int)getpid(), view_root_fd(s->view));
+	return -ENODATA;
+}
+
+/* The two halves of the protocol: how long it is, and the bytes if they fit. */
+static void reply_value(fuse_req_t req, int n, const char *value, size_t size)
+{
+	if (n < 0)
+		reply_err(req, n);
+	else if (size == 0)
+		fuse_reply_xattr(req, (size_t)n);
+	else if ((size_t)n > size)
+		reply_err(req, -ERANGE);
+	else
+		fuse_reply_buf(req, value, (size_t)n);
+}
+
+void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+{
+	struct session *s = session_of(req, COUNT_GETXATTR);
+	auto_str struct str text = {0};
+	auto_free char *buf = NULL;
+	int r;
+
+	if (is_control(ino, name)) {
+		r = control_get(s, name, &text);
+		return reply_value(req, r < 0 ? r : (int)text.len, text.p, size);
+	}
+	if (size && !(buf = malloc(size)))
+		return reply_err(req, -ENOMEM);
+	reply_value(req, view_getxattr(s->view, ino, name, buf, size), buf, size);
+}
+
+void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
+{
+	struct session *s = session_of(req, COUNT_LISTXATTR);
+	auto_free char *buf = NULL;
+
+	if (size && !(buf = malloc(size)))
+		return reply_err(req, -ENOMEM);
+	reply_value(req, view_listxattr(s->view, ino, buf, size), buf, size);
+}
+
+void op_setxattr(
+	fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
+{
+	struct session *s = session_of(req, COUNT_SETXATTR);
+	struct caller who = caller_of(req);
+
+	if (is_control(ino, name)) {
+		if (strcmp(name, CONTROL "refresh") != 0)
+			return reply_err(req, -EPERM);
+		view_refresh(s->view);
+		return reply_err(req, 0);
+	}
+	reply_err(req, view_setxattr(s->view, ino, name, value, size, flags, &who));
+}
+
+void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
+{
+	struct session *s = session_of(req, COUNT_REMOVEXATTR);
+	struct caller who = caller_of(req);
+
+	reply_err(req, view_removexattr(s->view, ino, name, &who));
+}
