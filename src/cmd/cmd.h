@@ -24,7 +24,7 @@ struct cmd {
 	int (*run)(struct cmd_context *ctx, int argc, char **argv); /* argv[0] is the name; returns the exit code */
 };
 
-extern const struct cmd cmd_create, cmd_sync, cmd_ls, cmd_show, cmd_clone, cmd_rm;
+extern const struct cmd cmd_create, cmd_sync, cmd_ls, cmd_show, cmd_clone, cmd_rm, cmd_materialize;
 
 /* a person is told, on stderr: "venvfs: TEXT"; both return the exit code to give */
 int cmd_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));                          /* 1 */
