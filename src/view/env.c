@@ -10,7 +10,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "view/generate.h"
-#include "view/state.h"
+#include "view/plan.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -56,117 +56,6 @@ static void set_fault(struct env *env, const char *text)
 {
 	free(env->fault);
 	env->fault = text ? strdup(text) : NULL;
-}
-
-/* What a pyvenv.cfg stands for, worked out before anything is locked. */
-struct plan {
-	struct cfg cfg;
-	struct lower *lower;
-	bool have_lower;
-	char *fault;
-};
-
-static void plan_free(struct plan *p)
-{
-	cfg_free(&p->cfg);
-	lower_unref(p->lower);
-	free(p->fault);
-}
-
-static bool same_python(const struct interpreter *a, const struct interpreter *b)
-{
-	return a == b ||
-	       (strcmp(a->executable, b->executable) == 0 && strcmp(a->version, b->version) == 0);
-}
-
-/* An environment that has the same lock and interpreter shares its tree. */
-static struct lower *shared_lower(
-	struct view *v, const struct cfg *cfg, const struct interpreter *py)
-{
-	struct lower *found = NULL;
-
-	pthread_rwlock_rdlock(&v->lock);
-	for (struct env *e = v->envs; e && !found; e = e->next)
-		if (e->lower && e->state == ENV_LIVE && !e->fault &&
-			e->lock_kind == cfg->lock_kind &&
-			(cfg->lock_kind != CFG_LOCK_DIGEST || digest_equal(&e->lock, &cfg->lock)) &&
-			same_python(lower_interpreter(e->lower), py))
-			found = lower_ref(e->lower);
-	pthread_rwlock_unlock(&v->lock);
-	return found;
-}
-
-static int plan_lower(struct view *v, struct plan *p, bool fresh)
-{
-	struct interpreter *py = NULL;
-	struct lock *lock = NULL;
-	struct diag diag = {0};
-	int r = interpreter_for_cfg(v->store, &p->cfg, &py, &diag);
-
-	if (r == 0 && !fresh)
-		p->lower = shared_lower(v, &p->cfg, py);
-	if (r == 0 && !p->lower) {
-		if (p->cfg.lock_kind == CFG_LOCK_DIGEST)
-			r = store_lock_get(v->store, &p->cfg.lock, &lock, &diag);
-		else
-			r = (lock = lock_new()) ? 0 : -ENOMEM;
-		if (r == 0)
-			r = lower_new(v->store, lock, py, true, &p->lower, &diag);
-	}
-	lock_free(lock);
-	interpreter_unref(py);
-	if (r < 0) {
-		p->fault = strdup(diag_text(&diag, r));
-		return r == -ENOMEM ? r : 0;
-	}
-	p->have_lower = true;
-	return 0;
-}
-
-/* A lower with nothing of the store, for a lock that can not be had. */
-static int plan_without_dists(struct view *v, struct plan *p)
-{
-	struct cfg bare = p->cfg;
-	char *fault = p->fault;
-	int r;
-
-	p->cfg.lock_kind = CFG_LOCK_NONE;
-	p->fault = NULL;
-	r = plan_lower(v, p, false);
-	p->cfg.lock_kind = bare.lock_kind;
-	if (fault) {
-		free(p->fault);
-		p->fault = fault;
-	}
-	return r;
-}
-
-/* The newest lock that .venvfs/generations tells of and that can be had. */
-static int plan_generation(struct view *v, struct plan *p, int dirfd)
-{
-	auto_str struct str text = {0};
-	struct digest wanted = p->cfg.lock;
-	char *fault = p->fault;
-	int r = io_slurp_at(dirfd, ".venvfs/generations", 1 << 20, &text);
-
-	p->fault = NULL;
-	while (r == 0 && text.len && !p->have_lower) {
-		char *line;
-
-		while (text.len && text.p[text.len - 1] == '\n')
-			str_truncate(&text, text.len - 1);
-		line = text.len ? strrchr(text.p, '\n') : NULL;
-		line = line ? line + 1 : text.p;
-		if (text.len && strlen(line) > DIGEST_HEX &&
-			digest_parse(text.p + text.len - DIGEST_HEX, DIGEST_HEX, &p->cfg.lock) == 0)
-			r = plan_lower(v, p, false);
-		free(p->fault);
-		p->fault = NULL;
-		str_truncate(&text, text.len ? (size_t)(line - text.p) : 0);
-	}
-	p->cfg.lock = wanted;
-	p->fault = fault;
-	return r == -ENOENT ? 0 : r;
 }
 
 static int read_cfg(int dirfd, struct str *text, struct timespec *time)
