@@ -14,8 +14,9 @@
  *	file site - 1234 <64 hex> numpy/__init__.py
  *	file bin x 99 <64 hex> tool
  *
- * Order: tags and entry points bytewise; files by tree, then by path_compare(). A path is the
- * last field and may hold spaces; newline and other control bytes are refused.
+ * Order: tags bytewise; entry points by kind, then by name bytewise; files by tree, then by
+ * path_compare(). Nothing is there twice. Without a .dist-info there is no info line. A path is the
+ * last field and may hold spaces; newline and other control bytes are refused (field.h).
  * The same format holds derived bytecode (tree "pyc", paths as in site).
  */
 #ifndef STORE_MANIFEST_H
@@ -41,6 +42,8 @@ struct entry_point {
 	char *target; /* "module:attr", extras dropped */
 };
 
+/* Put together by hand (calloc, each string and array of its own from malloc) or by
+ * manifest_parse(), then everything lies in one block and is not to be changed. */
 struct manifest {
 	char *name;    /* normalized: lower case, runs of "-_." are one "-" (PEP 503) */
 	char *version; /* as METADATA has it */
@@ -51,6 +54,7 @@ struct manifest {
 	size_t n_entry_points;
 	struct entry *entries;
 	size_t n_entries;
+	bool one_block; /* false unless parsed */
 };
 
 /* Compares paths component by component, bytewise: the order of a walk that
@@ -61,9 +65,11 @@ const char *tree_name(enum tree t);
 /* Parses and checks canonical text (anything that manifest_format would not have
  * written is -EPROTO). The result owns its memory: manifest_free(). */
 int manifest_parse(const char *text, size_t n, struct manifest **ret, struct diag *diag);
-/* Brings entries and lists into canonical order; -EEXIST names a path that is there twice
- * or is a file and a directory at once. */
+/* Brings entries and lists into canonical order; the same tag or entry point again is dropped.
+ * -EEXIST names a path that is there twice or is a file and a directory at once, or an entry point
+ * with two targets. */
 int manifest_sort(struct manifest *m, struct diag *diag);
+/* Appends the canonical text. -EINVAL: not sorted, or a field that the format can not hold. */
 int manifest_format(const struct manifest *m, struct str *out);
 void manifest_free(struct manifest *m);
 
@@ -75,7 +81,8 @@ const struct entry *manifest_find(const struct manifest *m, enum tree t, const c
 /* Where a file's bytes are: files of up to PACK_FILE_MAX bytes lie in the distribution's
  * pack, in manifest order, each from a multiple of PACK_ALIGN; larger ones are blobs. */
 enum { PACK_ALIGN = 4096, PACK_FILE_MAX = 128 * 1024 };
-/* offsets[i] of each entry (meaningless for blobs; empty files take no room); returns the pack's size. */
+/* offsets[i] of each entry (meaningless for blobs; empty files take no room); returns the pack's
+ * size, a multiple of PACK_ALIGN: what lies between the files, and behind the last, is zeros. */
 uint64_t manifest_layout(const struct manifest *m, uint64_t *offsets);
 
 #endif

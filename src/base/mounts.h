@@ -2,8 +2,8 @@
  *
  * The mounted roots of this user, as the kernel lists them.
  */
-#ifndef CMD_MOUNTS_H
-#define CMD_MOUNTS_H
+#ifndef BASE_MOUNTS_H
+#define BASE_MOUNTS_H
 
 /* Calls `each` with the absolute path of every venvfs mount (type fuse.venvfs) of this user; stops
  * at a non-zero return and returns it. -errno if the kernel's list can not be read. */

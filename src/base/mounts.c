@@ -3,7 +3,7 @@
  * /proc/self/mountinfo is the one list that can not be stale: a root is mounted if it stands there,
  * whatever notes anyone keeps.
  */
-#include "cmd/mounts.h"
+#include "base/mounts.h"
 
 #include "base/cleanup.h"
 #include "base/io.h"
