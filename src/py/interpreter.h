@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Facts about one base Python: asked of it once by a command of the user
- * (interpreter_probe starts it), kept as a note in the store until its binary changes, and
- * only read by the daemon, which starts nothing.
+ * Facts about one base Python: asked of it once by a command of the user (interpreter_find() starts it),
+ * kept as a note in the store until its binary changes, and only read by the daemon, which starts
+ * nothing.
  */
 #ifndef PY_INTERPRETER_H
 #define PY_INTERPRETER_H
@@ -28,21 +28,38 @@ struct interpreter {
 	size_t n_tags;
 	char *markers;        /* PEP 508 environment as JSON; NULL when not asked */
 	bool ensurepip;       /* it has the module and its bundled wheels */
+	char **wheels;        /* these: absolute paths of pip and, where ensurepip has it, setuptools */
+	size_t n_wheels;
 	uint64_t binary_size; /* of the executable when asked, and its mtime: facts are stale when they differ */
 	int64_t binary_mtime_ns;
 };
 
-/* Asks `python` (a path, a name in PATH, "3.11", or NULL for the default: python3 in PATH), or finds its facts
- * in the store if its binary is unchanged; records them. -ENOENT, -ENOEXEC with a reason; refuses CPython < 3.8.
- * A virtual environment's python stands for its base. */
+/* Asks `python`: a path (of an executable, or of an environment's directory), a name in PATH, a version like "3.12" or
+ * "3.12.1" (PATH, then pyenv's and uv's own), or NULL for the default, python3 in PATH. Where the store has its facts and
+ * its binary is unchanged, nothing is started; else they are recorded. -ENOENT: not found; -ENOEXEC with the
+ * reason: it does not run, or is older than 3.8. A virtual environment's python stands for its base. */
 int interpreter_find(struct store *s, const char *python, struct interpreter **ret, struct diag *diag);
-/* What an environment's pyvenv.cfg says: facts from the store for (home, version), else what can be read
- * from the file system without starting anything: version key, link targets, lib/pythonX.Y of the home's prefix.
- * Never fails for a base that is gone: what is unknown stays NULL. -EINVAL if no version can be had at all. */
+/* What an environment's pyvenv.cfg says: facts from the store (NULL: none) for the executable it was made with, else for
+ * (home, version), else what can be read from the file system without starting anything: version key, link
+ * targets, lib/pythonX.Y of the home's prefix; nothing is read through a mount of our own, nor in a home that neither
+ * root nor this user owns. Never fails for a base that is gone: what is unknown stays NULL, but version, lib, home and
+ * executable never. -EINVAL if no version can be had at all, or home is a file (fatal for CPython >= 3.11). */
 int interpreter_for_cfg(struct store *s, const struct cfg *cfg, struct interpreter **ret, struct diag *diag);
-int interpreter_parse(const char *text, size_t n, struct interpreter **ret, struct diag *diag);
-int interpreter_format(const struct interpreter *py, struct str *out);
+
+/* life cycle; shared and immutable once it was handed out */
+struct interpreter *interpreter_new(void); /* NULL: out of memory */
 struct interpreter *interpreter_ref(struct interpreter *py);
-void interpreter_unref(struct interpreter *py);
+void interpreter_unref(struct interpreter *py); /* NULL is allowed */
+
+/* notes of kind "pythons"; the same facts may be there under two keys, and of one Python under several names */
+int interpreter_parse(const char *text, size_t n, struct interpreter **ret, struct diag *diag); /* -EPROTO */
+int interpreter_format(const struct interpreter *py, struct str *out);
+int interpreter_record(struct store *s, const struct interpreter *py);
+/* -ENOENT: none, or its binary is another one now. */
+int interpreter_recorded(struct store *s, const char *executable, struct interpreter **ret);
+int interpreter_recorded_home(
+	struct store *s, const char *home, int major, int minor, struct interpreter **ret);
+/* Forgets the templates unless root or this user owns their directory and not everybody may write to it. */
+void interpreter_check_templates(struct interpreter *py);
 
 #endif
