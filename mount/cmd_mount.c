@@ -8,7 +8,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/log.h"
-#include "cmd/mounts.h"
+#include "base/mounts.h"
 #include "py/process.h"
 #include "session.h"
 

@@ -6,7 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/json.h"
-#include "cmd/mounts.h"
+#include "base/mounts.h"
 
 #include <errno.h>
 #include <getopt.h>

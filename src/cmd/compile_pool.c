@@ -8,7 +8,7 @@
 #include "cmd/compile_pool.h"
 
 #include "base/cleanup.h"
-#include "cmd/mounts.h"
+#include "base/mounts.h"
 #include "py/bytecode.h"
 #include "store/ingest.h"
 

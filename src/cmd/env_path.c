@@ -8,7 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "cmd/mounts.h"
+#include "base/mounts.h"
 
 #include <fcntl.h>
 #include <limits.h>
