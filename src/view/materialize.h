@@ -8,8 +8,9 @@
 #include "view/lower.h"
 
 /* Writes the environment that lies in `env_fd` (its upper: pyvenv.cfg and private files, whiteouts
- * honoured) into the empty or missing directory `dest` (absolute), as an environment of that path. Files by
- * reflink where the file system can, else copy; mtimes as in the view. -ENOTEMPTY; a failure leaves nothing behind. */
+ * honoured) into the empty or missing directory `dest` (absolute), as an environment of that path.
+ * Files by reflink where the file system can, else copy; mtimes as in the view. -ENOTEMPTY; a
+ * failure leaves nothing behind. */
 int materialize(struct store *s, int env_fd, const char *dest, struct diag *diag);
 
 #endif
