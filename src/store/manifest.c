@@ -186,7 +186,8 @@ uint64_t manifest_layout(const struct manifest *m, uint64_t *offsets)
 	for (size_t i = 0; i < m->n_entries; i++) {
 		uint64_t size = m->entries[i].size;
 
-		offsets[i] = at;
+		if (offsets)
+			offsets[i] = at;
 		if (size <= PACK_FILE_MAX)
 			at += (size + PACK_ALIGN - 1) / PACK_ALIGN * PACK_ALIGN;
 	}

@@ -81,7 +81,7 @@ const struct entry *manifest_find(const struct manifest *m, enum tree t, const c
 /* Where a file's bytes are: files of up to PACK_FILE_MAX bytes lie in the distribution's
  * pack, in manifest order, each from a multiple of PACK_ALIGN; larger ones are blobs. */
 enum { PACK_ALIGN = 4096, PACK_FILE_MAX = 128 * 1024 };
-/* offsets[i] of each entry (meaningless for blobs; empty files take no room); returns the pack's
+/* offsets[i] of each entry (meaningless for blobs; empty files take no room; may be NULL); returns the pack's
  * size, a multiple of PACK_ALIGN: what lies between the files, and behind the last, is zeros. */
 uint64_t manifest_layout(const struct manifest *m, uint64_t *offsets);
 

@@ -28,7 +28,7 @@ struct store;
 int store_open(const char *own, char *const *tiers, size_t n_tiers, struct store **ret,
 	struct diag *diag);
 void store_free(struct store *s); /* distributions taken from it must be gone */
-const char *store_path(const struct store *s, size_t tier); /* 0 is the own store; NULL past the end */
+const char *store_path(const struct store *s, size_t tier); /* 0 is the own store ("": none); NULL past the end */
 int store_fd(const struct store *s, size_t tier); /* borrowed O_PATH descriptor */
 
 /* distributions: immutable, reference-counted, one object per address in a process */
@@ -72,6 +72,9 @@ struct found {
 /* Distributions by name and version (NULL for any), all tiers, top first; one row per (address, wheel). Free with found_free(). */
 int store_find(struct store *s, const char *name, const char *version, struct found **ret, size_t *n);
 void found_free(struct found *f, size_t n);
+/* 0: a tier has it, by its manifest's being there and nothing more. -ENOENT */
+int store_has_dist(const struct store *s, const char *name, const char *version,
+	const struct digest *address);
 
 /* locks (lock.h) */
 int store_lock_put(struct store *s, const struct lock *lock, struct digest *ret, struct diag *diag);
