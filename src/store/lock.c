@@ -294,9 +294,8 @@ static bool line_ok(const struct lock_line *l)
 	return l->name && l->version && field_is_name(l->name, strlen(l->name)) &&
 	       field_is_version(l->version, strlen(l->version)) &&
 	       (!l->installer || is_word(l->installer)) &&
-	       (!l->wheel_name ||
-		       (is_word(l->wheel_name) &&
-			       field_is_component(l->wheel_name, strlen(l->wheel_name))));
+	       (!l->wheel_name || (is_word(l->wheel_name) && field_is_component(l->wheel_name,
+								     strlen(l->wheel_name))));
 }
 
 static int format_line(const struct lock_line *l, struct str *out)
