@@ -64,7 +64,7 @@ static int name_compare(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static void names_free(char **names, size_t n)
+static void free_names(char **names, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		free(names[i]);
@@ -105,7 +105,7 @@ int generate_templates(const struct interpreter *py, char ***ret, size_t *ret_n)
 		if (fd >= 0)
 			r = list_place(fd, &names, &n, &cap);
 		if (r < 0) {
-			names_free(names, n);
+			free_names(names, n);
 			return r;
 		}
 	}

@@ -81,7 +81,7 @@ static bool is_ordinary(int dirfd, const struct cfg *cfg)
 
 /* Structure lock for writing. Takes plan's lower. */
 static struct env *env_begin(struct view *v, struct inode *dir, const struct str *text,
-	struct timespec time, struct plan *p)
+	struct timespec time, struct env_plan *p)
 {
 	struct env *env = dir->env;
 
@@ -137,7 +137,7 @@ int env_check(struct view *v, struct inode *dir)
 	auto_str struct str text = {0};
 	auto_close int fd = -1;
 	struct timespec time;
-	struct plan p = {0};
+	struct env_plan p = {0};
 	bool stale, place;
 	int r;
 
@@ -162,14 +162,14 @@ int env_check(struct view *v, struct inode *dir)
 	if (r == 0)
 		r = cfg_parse(text.p, text.len, &p.cfg, NULL);
 	if (r == 0 && !is_ordinary(fd, &p.cfg)) {
-		r = plan_lower(v, &p, false);
+		r = env_plan_lower(v, &p, false);
 		if (r == 0 && !p.have_lower && p.cfg.lock_kind == CFG_LOCK_DIGEST)
-			r = plan_generation(v, &p, fd);
+			r = env_plan_generation(v, &p, fd);
 		if (r == 0 && !p.have_lower)
-			r = plan_without_dists(v, &p);
+			r = env_plan_without_dists(v, &p);
 	}
 	if (r == -ENOMEM || r == -EIO || r == -EMFILE) {
-		plan_free(&p);
+		env_plan_free(&p);
 		return r;
 	}
 	pthread_rwlock_wrlock(&v->lock);
@@ -183,7 +183,7 @@ int env_check(struct view *v, struct inode *dir)
 	}
 	dir->env_checked = true;
 	pthread_rwlock_unlock(&v->lock);
-	plan_free(&p);
+	env_plan_free(&p);
 	return 0;
 }
 
@@ -270,7 +270,7 @@ static int write_cfg(struct view *v, struct inode *dir, int fd, struct str *text
 }
 
 static void adopt_plan(struct view *v, struct inode *dir, struct str *text, struct timespec time,
-	struct plan *p, bool dir_locked)
+	struct env_plan *p, bool dir_locked)
 {
 	struct env *env = env_begin(v, dir, text, time, p);
 	struct inode *cfg;
@@ -291,7 +291,7 @@ int env_publish(struct view *v, struct inode *dir, struct str *text, const struc
 	struct lower *old = NULL, *new = NULL;
 	auto_close int fd = -1;
 	struct timespec time;
-	struct plan p = {0};
+	struct env_plan p = {0};
 	struct diag why = {0};
 	bool live;
 	int r;
@@ -316,9 +316,9 @@ int env_publish(struct view *v, struct inode *dir, struct str *text, const struc
 	}
 	r = complete_text(v, dir, text, &p.cfg);
 	if (r == 0 && p.cfg.lock_kind != CFG_LOCK_ABSENT) {
-		r = plan_lower(v, &p, false);
+		r = env_plan_lower(v, &p, false);
 		if (r == 0 && !p.have_lower && !live)
-			r = plan_without_dists(v, &p);
+			r = env_plan_without_dists(v, &p);
 	}
 	if (r == 0)
 		r = write_cfg(v, dir, fd, text, &p.cfg, who, &time);
@@ -339,7 +339,7 @@ int env_publish(struct view *v, struct inode *dir, struct str *text, const struc
 		lower_unref(old);
 		lower_unref(new);
 	}
-	plan_free(&p);
+	env_plan_free(&p);
 	return r;
 }
 
@@ -436,7 +436,7 @@ static int renew(
 	struct view *v, struct inode *dir, struct renewed *done, size_t *n_done, size_t max)
 {
 	auto_str struct str text = {0};
-	struct plan p = {0};
+	struct env_plan p = {0};
 	struct lower *old = NULL;
 	struct env *env;
 	bool faulty = false;
@@ -457,7 +457,7 @@ static int renew(
 	if (r == 0 && !p.lower) {
 		r = cfg_parse(text.p, text.len, &p.cfg, NULL);
 		if (r == 0)
-			r = plan_lower(v, &p, true);
+			r = env_plan_lower(v, &p, true);
 	}
 	if (r == 0 && p.have_lower) {
 		pthread_rwlock_wrlock(&v->lock);
@@ -472,7 +472,7 @@ static int renew(
 		pthread_rwlock_unlock(&v->lock);
 	}
 	lower_unref(old);
-	plan_free(&p);
+	env_plan_free(&p);
 	return r;
 }
 

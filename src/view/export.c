@@ -7,7 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "view/names.h"
+#include "view/listing.h"
 #include "view/whiteout.h"
 
 #include <fcntl.h>
@@ -29,7 +29,7 @@ struct level {
 	int out;
 	int upper;		 /* -1: the upper has no such directory */
 	struct lower_dir *lower; /* what shows through it, or NULL */
-	struct names names;	 /* the upper's, sorted */
+	struct listing names;	 /* the upper's, sorted */
 	unsigned depth;
 };
 
@@ -47,12 +47,12 @@ static bool is_whited_out(const struct level *at, const char *name)
 {
 	char mark[NAME_MAX + 1];
 
-	return at->names.n && whiteout_name(name, mark) == 0 && names_have(&at->names, mark);
+	return at->names.n && whiteout_name(name, mark) == 0 && listing_have(&at->names, mark);
 }
 
 static bool shows_lower(const struct level *at, const char *name)
 {
-	return !names_have(&at->names, name) && !is_whited_out(at, name);
+	return !listing_have(&at->names, name) && !is_whited_out(at, name);
 }
 
 /* The lower tree has seen to it that "mod.cpython-311.pyc" belongs to its mod.py; `at`,
@@ -304,7 +304,7 @@ static int emit(struct job *job, struct level *at)
 	int r = 0;
 
 	if (at->upper >= 0)
-		r = names_read(at->upper, &at->names);
+		r = listing_read(at->upper, &at->names);
 	if (r == 0 && at->lower)
 		r = lower_load(job->lower, at->lower);
 	if (r < 0)
@@ -333,7 +333,7 @@ static int emit(struct job *job, struct level *at)
 			r = fail(job, r);
 		str_truncate(&job->path, before);
 	}
-	names_free(&at->names);
+	listing_free(&at->names);
 	return r;
 }
 

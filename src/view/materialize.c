@@ -8,7 +8,7 @@
 #include "base/io.h"
 #include "py/cfg.h"
 #include "view/export.h"
-#include "view/names.h"
+#include "view/listing.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -80,7 +80,7 @@ static int check_dest(const char *dest, struct diag *diag)
 /* The directory to write in, and whether it was made for this. */
 static int open_dest(const char *dest, bool *ret_made, struct diag *diag)
 {
-	struct names there = {0};
+	struct listing there = {0};
 	auto_close int fd = -1;
 	int r = 0;
 
@@ -91,13 +91,13 @@ static int open_dest(const char *dest, bool *ret_made, struct diag *diag)
 	if (fd < 0)
 		r = diag_errno(diag, -errno, "%s", dest);
 	if (r == 0 && !*ret_made) {
-		r = names_read(fd, &there);
+		r = listing_read(fd, &there);
 		if (r < 0)
 			r = diag_errno(diag, r, "%s", dest);
 		else if (there.n)
 			r = diag_set(diag, -ENOTEMPTY,
 				"%s is not empty: give a missing or an empty directory", dest);
-		names_free(&there);
+		listing_free(&there);
 	}
 	if (r < 0 && *ret_made)
 		rmdir(dest);
@@ -106,12 +106,12 @@ static int open_dest(const char *dest, bool *ret_made, struct diag *diag)
 
 static void undo(const char *dest, int fd, bool made)
 {
-	struct names there = {0};
+	struct listing there = {0};
 
-	if (names_read(fd, &there) == 0)
+	if (listing_read(fd, &there) == 0)
 		for (size_t i = 0; i < there.n; i++)
 			io_remove_tree_at(fd, there.p[i]);
-	names_free(&there);
+	listing_free(&there);
 	if (made)
 		rmdir(dest);
 }

@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-void plan_free(struct plan *p)
+void env_plan_free(struct env_plan *p)
 {
 	cfg_free(&p->cfg);
 	lower_unref(p->lower);
@@ -41,7 +41,7 @@ static struct lower *shared_lower(
 	return found;
 }
 
-int plan_lower(struct view *v, struct plan *p, bool fresh)
+int env_plan_lower(struct view *v, struct env_plan *p, bool fresh)
 {
 	struct interpreter *py = NULL;
 	struct lock *lock = NULL;
@@ -69,7 +69,7 @@ int plan_lower(struct view *v, struct plan *p, bool fresh)
 }
 
 /* A lower with nothing of the store, for a lock that can not be had. */
-int plan_without_dists(struct view *v, struct plan *p)
+int env_plan_without_dists(struct view *v, struct env_plan *p)
 {
 	struct cfg bare = p->cfg;
 	char *fault = p->fault;
@@ -77,7 +77,7 @@ int plan_without_dists(struct view *v, struct plan *p)
 
 	p->cfg.lock_kind = CFG_LOCK_NONE;
 	p->fault = NULL;
-	r = plan_lower(v, p, false);
+	r = env_plan_lower(v, p, false);
 	p->cfg.lock_kind = bare.lock_kind;
 	if (fault) {
 		free(p->fault);
@@ -87,7 +87,7 @@ int plan_without_dists(struct view *v, struct plan *p)
 }
 
 /* The newest lock that .venvfs/generations tells of and that can be had. */
-int plan_generation(struct view *v, struct plan *p, int dirfd)
+int env_plan_generation(struct view *v, struct env_plan *p, int dirfd)
 {
 	auto_str struct str text = {0};
 	struct digest wanted = p->cfg.lock;
@@ -104,7 +104,7 @@ int plan_generation(struct view *v, struct plan *p, int dirfd)
 		line = line ? line + 1 : text.p;
 		if (text.len && strlen(line) > DIGEST_HEX &&
 			digest_parse(text.p + text.len - DIGEST_HEX, DIGEST_HEX, &p->cfg.lock) == 0)
-			r = plan_lower(v, p, false);
+			r = env_plan_lower(v, p, false);
 		free(p->fault);
 		p->fault = NULL;
 		str_truncate(&text, text.len ? (size_t)(line - text.p) : 0);

@@ -3,7 +3,7 @@
  * Read to the end before anything is done with it: whoever writes while readdir() runs may
  * meet his own files.
  */
-#include "view/names.h"
+#include "view/listing.h"
 
 #include "base/array.h"
 #include "base/cleanup.h"
@@ -11,12 +11,12 @@
 #include <fcntl.h>
 #include <string.h>
 
-void names_free(struct names *l)
+void listing_free(struct listing *l)
 {
 	for (size_t i = 0; i < l->n; i++)
 		free(l->p[i]);
 	free(l->p);
-	*l = (struct names){0};
+	*l = (struct listing){0};
 }
 
 static int name_compare(const void *a, const void *b)
@@ -24,12 +24,12 @@ static int name_compare(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-bool names_have(const struct names *l, const char *name)
+bool listing_have(const struct listing *l, const char *name)
 {
 	return l->n && bsearch(&name, l->p, l->n, sizeof *l->p, name_compare);
 }
 
-int names_read(int dirfd, struct names *ret)
+int listing_read(int dirfd, struct listing *ret)
 {
 	int copy = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	auto_closedir DIR *d = NULL;
