@@ -3,14 +3,14 @@
  * `venvfs mount` and `venvfs umount`. A dead mount (its daemon is gone, every call answers
  * ENOTCONN) is cleared, however many are stacked on the directory; a live one is left alone.
  */
-#include "mount.h"
+#include "mount/mount.h"
 
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "base/mounts.h"
 #include "py/process.h"
-#include "session.h"
+#include "mount/session.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
  *
  * `venvfs status`: what each mounted root's daemon says of itself.
  */
-#include "mount.h"
+#include "mount/mount.h"
 
 #include "base/cleanup.h"
 #include "base/json.h"

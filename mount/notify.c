@@ -4,7 +4,7 @@
  * expired, never invalidated: the next walk asks again, while a process whose working directory it
  * is goes on.
  */
-#include "session.h"
+#include "mount/session.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/cleanup.h"
-#include "session.h"
+#include "mount/session.h"
 
 #include <errno.h>
 

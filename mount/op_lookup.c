@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/cleanup.h"
-#include "session.h"
+#include "mount/session.h"
 
 void op_lookup(fuse_req_t req, fuse_ino_t dir, const char *name)
 {

@@ -4,7 +4,7 @@
  * the commands talk to the daemon (mount.h).
  */
 #include "base/cleanup.h"
-#include "session.h"
+#include "mount/session.h"
 
 #include <errno.h>
 #include <string.h>

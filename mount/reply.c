@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "session.h"
+#include "mount/session.h"
 
 #include <errno.h>
 

@@ -3,7 +3,7 @@
  * Mounting and serving. The order matters: the root is opened (by the view) before it is mounted
  * over; threads start after the fork into the background.
  */
-#include "session.h"
+#include "mount/session.h"
 
 #include "base/cleanup.h"
 #include "base/json.h"
