@@ -2,7 +2,8 @@
 """The peers: uv, virtualenv, venv and cp, as somebody who wants them fast would call them: uv with a
 warm cache on the same file system and hard links, without questions to any index."""
 
-import os
+import sys
+from pathlib import Path
 
 WARM = "uv-cache"
 
@@ -43,11 +44,12 @@ class Uv:
         self.world.remove(path)
 
 
-def seed_wheels(world):
-    """A directory with the base Python's bundled pip, for `uv venv --seed` without an index."""
+def seeds(world):
+    """The wheels of pip (and setuptools) that the base Python brings along for its environments."""
     code = (
         "import ensurepip, os; print(getattr(ensurepip, '_WHEEL_PKG_DIR', None) or "
         "os.path.join(os.path.dirname(ensurepip.__file__), '_bundled'))"
     )
-    d = world.run(world.python, "-c", code).strip()
-    return d if os.path.isdir(d) else None
+    d = Path(world.run(world.python, "-c", code).strip())
+    names = ("pip-*.whl", "setuptools-*.whl") if sys.version_info < (3, 12) else ("pip-*.whl",)
+    return [wheel for name in names for wheel in sorted(d.glob(name))]

@@ -3,7 +3,7 @@
 
 from measure import Row, Side, alternate, compare
 from ours import tree_size
-from peers import Uv, seed_wheels
+from peers import Uv, seeds
 from trace import can_trace, system_calls
 
 
@@ -174,7 +174,7 @@ def remove(world, n):
 def empty(world, n):
     """An environment with nothing but pip."""
     uv = Uv(world)
-    links = seed_wheels(world)
+    wheels = seeds(world)
     path = world.tmp / "empty"
     peers = [
         Side(
@@ -185,9 +185,13 @@ def empty(world, n):
         ),
         Side("python -m venv", lambda: world.run(world.python, "-m", "venv", path)),
     ]
-    if links:
-        args = ["venv", "--seed", "--python", world.python, "--no-index", "--find-links", links]
-        peers.insert(0, Side("uv venv --seed", lambda: uv(*args, path)))
+
+    def uv_seeded():  # `uv venv --seed` would ask the index
+        uv.venv(path)
+        uv("pip", "install", "--python", path / "bin" / "python", "--no-index", "--no-deps", *wheels)
+
+    if wheels:
+        peers.insert(0, Side("uv venv, uv pip install of the same", uv_seeded))
     rows = []
     with world.mount() as mount:
         for peer in peers:
