@@ -110,8 +110,7 @@ static int attr_dir(struct view *v, struct inode *i, struct stat *ret)
 		ret->st_ctim = ret->st_mtim;
 	if (!have)
 		ret->st_atim = ret->st_mtim;
-	if (!have || i->lower)
-		ret->st_nlink = 1; /* "not counted": walkers that trust the number must list */
+	ret->st_nlink = 1; /* "not counted": walkers that trust the number must list */
 	return 0;
 }
 

@@ -41,14 +41,12 @@ static int finish(struct view *v, struct inode *dir, int dirfd, const char *name
 	return r < 0 ? r : lookup_locked(v, dir, dirfd, name, who, ret);
 }
 
-static int hides_dir(struct view *v, struct inode *dir, int dirfd, const char *name)
+static int hides_dir(struct inode *dir, const char *name)
 {
 	struct env *env = env_of(dir);
 	const struct lower_entry *e = NULL;
 	int r;
 
-	(void)v;
-	(void)dirfd;
 	if (!dir->lower || !env || !env->lower)
 		return 0;
 	r = lower_lookup(env->lower, dir->lower, name, &e);
@@ -93,7 +91,7 @@ int view_mkdir(struct view *v, uint64_t dir_ino, const char *name, mode_t mode,
 	/* in a plain directory it may become an environment */
 	r = fd = dir && !env_of(dir) && !env_name_ok(name) ? -EINVAL : prepare(v, dir, name);
 	if (r >= 0)
-		r = hides_dir(v, dir, fd, name);
+		r = hides_dir(dir, name);
 	if (r > 0)
 		r = mkdir_opaque(fd, name, mode);
 	else if (r == 0 && mkdirat(fd, name, mode) < 0)
