@@ -61,6 +61,7 @@ static int open_inode(
 		r = open_upper(v, i, writes(flags));
 		break;
 	case INODE_LAZY:
+		pending_drop(v, who->tid);
 		break;
 	case INODE_GENERATED:
 		if (!i->text.p)

@@ -4,41 +4,46 @@
  * gives a writer its own inode: OPEN and SETATTR of a store file carry only the shared number, so
  * they are refused with ESTALE and remembered by thread; the kernel then walks the path again, and
  * the LOOKUP of that walk tells environment, name and thread. It gets a LAZY inode, private from
- * then on.
+ * then on. The kernel may look the name up twice, and forget the first answer in between (seen when
+ * the name was known to it under the store's number), so it is remembered until the LAZY inode is
+ * used.
  */
 #include "base/cleanup.h"
 #include "view/state.h"
 
 #include <string.h>
 
-enum { PENDING_NS = 1000 * 1000 * 1000 };
+enum { PENDING_S = 10 };
 
 void pending_add(struct view *v, uint32_t tid, uint64_t ino)
 {
 	pthread_mutex_lock(&v->mutex);
 	v->pending[v->next_pending++ % N_PENDING] =
-		(struct pending){.tid = tid, .ino = ino, .until = now_monotonic() + PENDING_NS};
+		(struct pending){.tid = tid, .ino = ino, .until = now_monotonic() + PENDING_S * 1000000000ll};
 	pthread_mutex_unlock(&v->mutex);
 }
 
-bool pending_take(struct view *v, uint32_t tid, uint64_t ino)
+bool pending_has(struct view *v, uint32_t tid, uint64_t ino)
 {
 	bool found = false;
-	int64_t now = 0;
 
 	pthread_mutex_lock(&v->mutex);
 	for (size_t k = 0; k < N_PENDING && !found; k++) {
-		struct pending *p = &v->pending[k];
+		const struct pending *p = &v->pending[k];
 
-		if (p->ino != ino || p->tid != tid)
-			continue;
-		if (!now)
-			now = now_monotonic();
-		found = p->until >= now;
-		p->ino = 0;
+		found = p->ino == ino && p->tid == tid && p->until >= now_monotonic();
 	}
 	pthread_mutex_unlock(&v->mutex);
 	return found;
+}
+
+void pending_drop(struct view *v, uint32_t tid)
+{
+	pthread_mutex_lock(&v->mutex);
+	for (size_t k = 0; k < N_PENDING; k++)
+		if (v->pending[k].tid == tid)
+			v->pending[k].ino = 0;
+	pthread_mutex_unlock(&v->mutex);
 }
 
 struct seed { /* what a new inode starts with */
@@ -130,7 +135,7 @@ static int answer_store(struct view *v, struct inode *dir, const char *name, con
 	if (i && i->kind == INODE_LAZY)
 		return answer(v, i, ret);
 	inode_put(v->inodes, i);
-	if (pending_take(v, who->tid, id)) {
+	if (pending_has(v, who->tid, id)) {
 		struct merged private = *m;
 		struct seed seed = {.dist = e->file_dist, .entry = e->index};
 
@@ -179,7 +184,8 @@ static int answer_cfg(struct view *v, struct inode *dir, const struct merged *m,
 		(env->state == ENV_ASIDE && env->aside_tid == who->tid))
 		return m->what == NAME_UPPER ? answer_upper(v, dir, CFG_NAME, m, ret) : -ENOENT;
 	i = child(v, dir, CFG_NAME, INODE_CFG, &seed);
-	if (i && pending_take(v, who->tid, i->id)) {
+	if (i && pending_has(v, who->tid, i->id)) {
+		pending_drop(v, who->tid);
 		inode_put(v->inodes, i);
 		ret->brief = true;
 		if (draft_make(v, dir, &env->text, who->tid, &draft) < 0)

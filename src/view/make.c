@@ -160,6 +160,7 @@ int view_link(struct view *v, uint64_t ino, uint64_t dir_ino, const char *name,
 	pthread_rwlock_rdlock(&v->lock);
 	r = fd = prepare(v, dir, name);
 	if (r >= 0) {
+		pending_drop(v, who->tid);
 		inode_lock(i);
 		r = copyup(v, i, UINT64_MAX);
 		r = handle = r < 0 ? r : upper_handle(v, i);

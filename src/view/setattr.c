@@ -190,6 +190,8 @@ int view_setattr(struct view *v, uint64_t ino, const struct stat *st, unsigned w
 	pthread_rwlock_rdlock(&v->lock);
 	inode_lock(i);
 	was_upper = i->kind == INODE_UPPER;
+	if (!was_upper)
+		pending_drop(v, who->tid);
 	r = set_inode(v, i, st, what);
 	inode_unlock(i);
 	if (r == 0)

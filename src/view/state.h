@@ -170,7 +170,8 @@ uint64_t attr_number(const struct inode *dir, const char *name, const struct mer
 int lookup_locked(struct view *v, struct inode *dir, int dirfd, const char *name,
 	const struct caller *who, struct view_entry *ret);
 void pending_add(struct view *v, uint32_t tid, uint64_t ino);
-bool pending_take(struct view *v, uint32_t tid, uint64_t ino);
+bool pending_has(struct view *v, uint32_t tid, uint64_t ino);
+void pending_drop(struct view *v, uint32_t tid); /* all of this thread's */
 
 /* copyup.c */
 /* LAZY, GENERATED or LINK becomes UPPER, with the first `limit` bytes. inode_lock held, structure
