@@ -79,6 +79,31 @@ int want_found(struct want *w, const char *version, const struct digest *address
 	return 0;
 }
 
+int want_found_at(
+	struct store *s, struct want *w, const struct digest *address, const struct digest *wheel)
+{
+	const struct found *best = NULL;
+	struct found *rows = NULL;
+	size_t n = 0;
+	int r = store_find(s, w->name, NULL, &rows, &n);
+
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		if (!digest_equal(&rows[i].address, address))
+			continue;
+		if (!best)
+			best = &rows[i];
+		if (wheel && rows[i].wheel_name && digest_equal(&rows[i].wheel, wheel))
+			best = &rows[i];
+	}
+	if (r == 0 && !best)
+		r = -ENOENT;
+	if (r == 0)
+		r = want_found(w, best->version, address, wheel ? best->wheel_name : NULL,
+			wheel ? &best->wheel : NULL);
+	found_free(rows, n);
+	return r;
+}
+
 /* Whether `word` is one of the parts of a set like "py2.py3". */
 static bool in_set(const char *set, size_t set_len, const char *word, size_t n)
 {

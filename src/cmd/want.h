@@ -7,7 +7,7 @@
 #define CMD_WANT_H
 
 #include "py/interpreter.h"
-#include "store/lock.h"
+#include "store/store.h"
 
 enum want_kind {
 	WANT_PIN,   /* name and version alone: which file is still to be found out */
@@ -31,7 +31,8 @@ struct want {
 	struct digest *hashes;
 	size_t n_hashes; /* of a pin: the only files allowed; 0: any */
 
-	bool found; /* the line is complete, and its distribution is in the store or on its way there */
+	bool found; /* the line is complete, and its distribution is in the store or on its way
+		       there */
 	struct lock_line line;
 	struct diag fault; /* why it can not be had */
 };
@@ -52,8 +53,13 @@ void want_fault(struct want *w, const struct diag *diag, int err);
 int want_found(struct want *w, const char *version, const struct digest *address,
 	const char *wheel_name, const struct digest *wheel);
 
-/* Where in the interpreter's tags the best of a wheel's stands, from its file name or "py3-none-any";
- * -1: it can not be used. */
+/* The same for a distribution that is in the store: by its address, of the wheel that it came from
+ * (NULL: from a build of this machine, which nobody else can fetch). -ENOENT */
+int want_found_at(
+	struct store *s, struct want *w, const struct digest *address, const struct digest *wheel);
+
+/* Where in the interpreter's tags the best of a wheel's stands, from its file name or
+ * "py3-none-any"; -1: it can not be used. */
 int want_tag_rank(const struct interpreter *py, const char *tags);
 
 #endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The private files of an environment: what its upper directory has beside pyvenv.cfg.
+ */
+#ifndef CMD_PRIVATE_H
+#define CMD_PRIVATE_H
+
+#include "base/diag.h"
+
+#include <stddef.h>
+
+/* Copies them, whiteouts too, from the upper directory `from` to the empty one `to`: by reflink
+ * where the file system can, with modes, times, links and the user's extended attributes. Earlier
+ * locks
+ * (.venvfs) and files not in their place yet are left out. *ret_n: how many files and directories.
+ * Durable when it returns. */
+int private_copy(int from, int to, size_t *ret_n, struct diag *diag);
+
+#endif

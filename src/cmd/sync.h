@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the parts of `venvfs sync` share: one environment, one lock file, and what is wanted in the
+ * end. In order: sync_read() turns the file into wants, sync_find() looks into the store,
+ * index_locate() learns addresses of what has none, sync_get() brings it all into the store. Each
+ * leaves a fault at every want that it can do nothing for and goes on with the others.
+ */
+#ifndef CMD_SYNC_H
+#define CMD_SYNC_H
+
+#include "cmd/chooser.h"
+#include "cmd/cmd.h"
+
+enum index_asker {
+	ASK_BEST, /* uv where there is one, unless it is pip that was told of an index */
+	ASK_PIP,
+	ASK_UV,
+};
+
+struct sync {
+	struct cmd_context *ctx;
+	const char *file;	/* the lock file, as it was given */
+	struct str text;	/* its bytes */
+	struct interpreter *py; /* with tags and markers */
+	enum index_asker asker;
+
+	struct wants wants;
+	struct str options; /* of the index, lines as a requirements.txt has them */
+	struct str faults;  /* a line for each that belongs to no want */
+	struct workdir work;
+	struct chooser chooser;
+	/* a want has got its path; called from several threads; NULL: nobody waits for that */
+	void (*arrived)(struct sync *s, struct want *w);
+	void *get;	/* sync_get()'s own */
+	size_t n_added; /* distributions that came into the store */
+};
+
+/* sync_read.c: the file's bytes become wants. -EINVAL: faults tells what can not be had. */
+int sync_read(struct sync *s, struct diag *diag);
+
+/* sync_find.c */
+/* Marks each want that the store has, and nothing else. -errno: the store can not be read. */
+int sync_find(struct sync *s, struct diag *diag);
+/* What a source was built to for this interpreter is noted for the next time; a source tree never
+ * is. */
+int sync_built(struct sync *s, const struct want *source, const struct lock_line *line);
+/* A want as a person may read it: "numpy 2.1.0". */
+void sync_name(const struct want *w, char *ret, size_t n);
+
+/* sync_get.c: downloads, builds and adds to the store all that is not found and has no fault. */
+int sync_get(struct sync *s, struct diag *diag);
+
+/* index.c: pins get files */
+/* Learns from uv where they are, all at once. 0 also where it could not tell: index_fetch() then
+ * does. */
+int index_locate(struct sync *s, struct diag *diag);
+/* Gets into a directory what is still a pin, by pip, which is the reference for what an index and a
+ * user's configuration mean; each then has a path. */
+int index_fetch(struct sync *s, struct diag *diag);
+/* chooser_fetch: `arg` is the sync. */
+int index_fetch_library(void *arg, const char *name, const char *version, const char *file,
+	const struct digest *digest, struct diag *diag);
+
+/* build.c: a source becomes a wheel at *ret_path, in the work directory. */
+int build_wheel(
+	struct sync *s, const struct want *w, unsigned serial, char **ret_path, struct diag *diag);
+
+#endif
