@@ -10,6 +10,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/xattr.h>
 
 int view_getattr(struct view *v, uint64_t ino, struct stat *ret)
@@ -280,13 +281,22 @@ static int xattr_path(struct view *v, uint64_t ino, bool write, char proc[64], i
 	return 0;
 }
 
+/* On a nosuid mount they give nothing, and the kernel asks for them before each write. */
+static bool is_file_capability(const char *name)
+{
+	return strcmp(name, "security.capability") == 0;
+}
+
 int view_getxattr(struct view *v, uint64_t ino, const char *name, void *buf, size_t size)
 {
 	auto_close int fd = -1;
 	char proc[64];
-	int r = xattr_path(v, ino, false, proc, &fd);
 	ssize_t n;
+	int r;
 
+	if (is_file_capability(name))
+		return -ENODATA;
+	r = xattr_path(v, ino, false, proc, &fd);
 	if (r < 0)
 		return r;
 	n = getxattr(proc, name, buf, size);
@@ -315,6 +325,8 @@ int view_setxattr(struct view *v, uint64_t ino, const char *name, const void *bu
 
 	if (v->read_only)
 		return -EROFS;
+	if (is_file_capability(name))
+		return -EOPNOTSUPP;
 	if (inode_is_store(ino)) {
 		pending_add(v, who->tid, ino);
 		return -ESTALE;
