@@ -341,7 +341,7 @@ int cfg_set_lock(struct str *text, const struct digest *id)
 		const char *tail = line.p + line.n;
 
 		if (tail < rest.p)
-			end = *tail == '\n' ? "\n" : rest.p - tail == 2 ? "\r\n" : "\r";
+			end = rest.p - tail == 2 ? "\r\n" : "\n";
 		if (key_is(line, lock_key, &value))
 			old = line;
 	}
@@ -350,9 +350,9 @@ int cfg_set_lock(struct str *text, const struct digest *id)
 		behind = before + old.n;
 	}
 	r = str_add_mem(&out, text->p, before);
-	if (r == 0 && !old.p && before > 0 && text->p[before - 1] != '\n' &&
-		text->p[before - 1] != '\r')
-		r = str_add(&out, end);
+	/* getpath ends no line at a CR alone: ours would be part of the one before */
+	if (r == 0 && !old.p && before > 0 && text->p[before - 1] != '\n')
+		r = str_add(&out, text->p[before - 1] == '\r' ? "\n" : end);
 	if (id)
 		digest_format(id, hex);
 	if (r == 0)

@@ -173,9 +173,11 @@ static int parse_entry_point(struct parser *p, struct manifest *m)
 static bool take_tree(struct parser *p, uint8_t first, uint8_t *ret)
 {
 	for (uint8_t t = first; t < N_TREES; t++) {
-		if (take(p, tree_name((enum tree)t)) && take(p, " ")) {
+		size_t n = strlen(tree_name((enum tree)t));
+
+		if (n < p->n && p->line[n] == ' ' && take(p, tree_name((enum tree)t))) {
 			*ret = t;
-			return true;
+			return take(p, " ");
 		}
 	}
 	return false;

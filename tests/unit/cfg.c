@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "py/cfg.h"
 
-#include "tap.h"
+#include "tests/tap.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -192,6 +192,7 @@ static void test_set_lock(void)
 	set_lock("venvfs-lock = sha256:" HEX "\nhome = /b", true, "venvfs-lock = none\nhome = /b");
 	set_lock("venvfs-lock = a\nvenvfs-lock = b\nhome = /b\n", true,
 		"venvfs-lock = a\nvenvfs-lock = none\nhome = /b\n");
+	set_lock("home = /b\r", true, "home = /b\r\nvenvfs-lock = none\n");
 	set_lock("home = /b\nvenvfs-lock = none", true, "home = /b\nvenvfs-lock = none\n");
 
 	for (int i = 0; i < CFG_MAX - 8; i++)

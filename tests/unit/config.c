@@ -3,7 +3,7 @@
 
 #include "base/io.h"
 
-#include "tap.h"
+#include "tests/tap.h"
 
 #include <errno.h>
 #include <fcntl.h>

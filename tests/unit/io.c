@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/io.h"
 
-#include "tap.h"
+#include "tests/tap.h"
 
 #include <dirent.h>
 #include <errno.h>

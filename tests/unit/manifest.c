@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "store/manifest.h"
 
-#include "tap.h"
+#include "tests/tap.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -147,6 +147,7 @@ static void test_refused(void)
 		{HEAD "entry-point gui a m:f\nentry-point gui a m:g\n", "an entry point twice"},
 		{HEAD F("site", "a") "entry-point gui a m:f\n", "an entry point behind a file"},
 		{HEAD F("lib", "a"), "an unknown tree"},
+		{HEAD F("bindata", "a"), "two trees in one word"},
 		{HEAD F("bin", "a") F("site", "a"), "trees out of order"},
 		{HEAD "file site r 1 " HEX " a\n", "an unknown mode"},
 		{HEAD "file site -1 " HEX " a\n", "no mode"},
