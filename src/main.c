@@ -7,6 +7,8 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "cmd/cmd.h"
+#include "cmd/cmd_store.h"
+#include "mount/mount.h"
 
 #include <limits.h>
 #include <locale.h>
@@ -18,12 +20,17 @@
 #endif
 
 static const struct cmd *const commands[] = {
+	&cmd_mount,
+	&cmd_umount,
+	&cmd_status,
 	&cmd_create,
 	&cmd_sync,
 	&cmd_ls,
 	&cmd_show,
 	&cmd_clone,
 	&cmd_rm,
+	&cmd_materialize,
+	&cmd_of_store,
 };
 static const size_t n_commands = sizeof commands / sizeof *commands;
 

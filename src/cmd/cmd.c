@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmd/cmd.h"
 
+#include "cmd/progress.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
 static void tell(const char *fmt, va_list ap)
 {
+	progress_clear();
 	fflush(stdout);
 	fputs("venvfs: ", stderr);
 	vfprintf(stderr, fmt, ap);

@@ -252,11 +252,10 @@ static int compile_all(struct store *s, const struct pythons *pythons,
 	const struct compile_want *wants, size_t n, unsigned jobs, struct compile_totals *totals,
 	struct diag *diag)
 {
-	bool progress = isatty(STDERR_FILENO) == 1;
 	int r = 0;
 
 	for (size_t i = 0; i < pythons->n && r == 0; i++)
-		r = compile_pool_run(s, pythons->all[i], wants, n, jobs, progress, totals, diag);
+		r = compile_pool_run(s, pythons->all[i], wants, n, jobs, totals, diag);
 	return r;
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/mounts.h"
+#include "cmd/progress.h"
 #include "py/bytecode.h"
 #include "store/ingest.h"
 
@@ -38,7 +39,6 @@ struct pool {
 	struct ingest *ingest;
 	struct compile_totals *totals;
 	struct diag *diag;
-	bool progress;
 
 	pthread_mutex_t take; /* protects what follows, and totals and diag */
 	size_t next;
@@ -76,16 +76,13 @@ bool compile_done(struct store *s, const struct digest *address, const char *key
 
 static void tell(const struct pool *p, const char *name, const char *version, const char *why)
 {
-	if (p->progress)
-		fputs("\r\033[K", stderr);
 	cmd_fail("%s %s has no bytecode for %s: %s", name, version, p->py->cache_tag, why);
 }
 
 static void show_progress(struct pool *p)
 {
-	if (p->progress)
-		fprintf(stderr, "\r\033[K%s: %zu of %zu distributions", p->py->cache_tag, p->n_done,
-			p->n_wants);
+	progress_show("bytecode for %s: %zu of %zu distributions", p->py->cache_tag, p->n_done,
+		p->n_wants);
 }
 
 /* Failures that the next distribution would meet as well. */
@@ -282,13 +279,12 @@ static int filter(struct store *s, const struct compile_want *wants, size_t n, c
 }
 
 int compile_pool_run(struct store *s, const struct interpreter *py,
-	const struct compile_want *wants, size_t n, unsigned jobs, bool progress,
-	struct compile_totals *totals, struct diag *diag)
+	const struct compile_want *wants, size_t n, unsigned jobs, struct compile_totals *totals,
+	struct diag *diag)
 {
 	auto_free struct compile_want *lacking = NULL;
 	auto_str struct str key = {0};
-	struct pool p = {
-		.store = s, .py = py, .totals = totals, .diag = diag, .progress = progress};
+	struct pool p = {.store = s, .py = py, .totals = totals, .diag = diag};
 	int r;
 
 	r = bytecode_key(py, &key);
@@ -306,8 +302,7 @@ int compile_pool_run(struct store *s, const struct interpreter *py,
 	if (jobs == 0)
 		jobs = count_cores();
 	run_threads(&p, jobs < MAX_JOBS ? jobs : MAX_JOBS);
-	if (progress)
-		fputs("\r\033[K", stderr);
+	progress_clear();
 	r = commit(&p, p.fatal ? NULL : diag);
 	ingest_free(p.ingest);
 	pthread_mutex_destroy(&p.take);

@@ -18,7 +18,7 @@ bool compile_done(struct store *s, const struct digest *address, const char *key
  * adds to the totals. A failure of one distribution is told on stderr; -errno is one that ended it
  * all. */
 int compile_pool_run(struct store *s, const struct interpreter *py,
-	const struct compile_want *wants, size_t n, unsigned jobs, bool progress,
-	struct compile_totals *totals, struct diag *diag);
+	const struct compile_want *wants, size_t n, unsigned jobs, struct compile_totals *totals,
+	struct diag *diag);
 
 #endif

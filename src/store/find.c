@@ -61,8 +61,8 @@ static bool has_manifest(const struct tier *t, const char *dir)
 	       fstatat(t->fd, path.p, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
 }
 
-int store_has_dist(const struct store *s, const char *name, const char *version,
-	const struct digest *address)
+int store_has_dist(
+	const struct store *s, const char *name, const char *version, const struct digest *address)
 {
 	auto_str struct str dir = {0};
 	int r = dist_path(name, version, address, &dir);
@@ -80,7 +80,8 @@ static bool have_row(const struct rows *rows, const struct found *row)
 	for (size_t i = 0; i < rows->n; i++) {
 		const struct found *f = &rows->v[i];
 
-		if (digest_equal(&f->address, &row->address) && !f->wheel_name == !row->wheel_name &&
+		if (digest_equal(&f->address, &row->address) &&
+			!f->wheel_name == !row->wheel_name &&
 			(!row->wheel_name || (strcmp(f->wheel_name, row->wheel_name) == 0 &&
 						     digest_equal(&f->wheel, &row->wheel))))
 			return true;
@@ -157,8 +158,8 @@ static int find_version(const struct tier *t, struct found *row, struct rows *ro
 	return r == -ENOTDIR ? 0 : r;
 }
 
-static int find_name(const struct tier *t, const char *version, struct found *row,
-	struct rows *rows)
+static int find_name(
+	const struct tier *t, const char *version, struct found *row, struct rows *rows)
 {
 	auto_names struct names versions = {0};
 	auto_str struct str path = {0};
@@ -178,8 +179,8 @@ static int find_name(const struct tier *t, const char *version, struct found *ro
 	return r == -ENOTDIR ? 0 : r;
 }
 
-static int find_tier(const struct tier *t, const char *name, const char *version,
-	struct found *row, struct rows *rows)
+static int find_tier(const struct tier *t, const char *name, const char *version, struct found *row,
+	struct rows *rows)
 {
 	auto_names struct names all = {0};
 	int r;
@@ -196,7 +197,8 @@ static int find_tier(const struct tier *t, const char *name, const char *version
 	return r;
 }
 
-int store_find(struct store *s, const char *name, const char *version, struct found **ret, size_t *n)
+int store_find(
+	struct store *s, const char *name, const char *version, struct found **ret, size_t *n)
 {
 	struct rows rows = {0};
 	int r = 0;

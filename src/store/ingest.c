@@ -28,7 +28,8 @@
 /* What commit puts into place. */
 struct staged {
 	char *dir;   /* where it goes, in the store */
-	char *clock; /* the directory in which no two manifests show the same second; NULL: any time does */
+	char *clock; /* the directory in which no two manifests show the same second; NULL: any time
+			does */
 	unsigned serial;
 	long nanoseconds;
 	struct manifest *manifest;
@@ -111,8 +112,8 @@ void ingest_free(struct ingest *in)
 
 /* filling */
 
-int ingest_dist_new(struct ingest *in, struct manifest *manifest, struct ingest_dist **ret,
-	struct diag *diag)
+int ingest_dist_new(
+	struct ingest *in, struct manifest *manifest, struct ingest_dist **ret, struct diag *diag)
 {
 	auto_of(manifest) struct manifest *m = manifest;
 	auto_of(ingest_dist) struct ingest_dist *d = calloc(1, sizeof *d);
@@ -227,7 +228,8 @@ static int stage(struct ingest_dist *d, const char *dir, const char *clock, long
 	pthread_mutex_lock(&in->lock);
 	st.dir = strdup(dir);
 	st.clock = clock ? strdup(clock) : NULL;
-	if (st.dir && (!clock || st.clock) && array_grow(in->staged, in->cap, in->n_staged + 1) == 0) {
+	if (st.dir && (!clock || st.clock) &&
+		array_grow(in->staged, in->cap, in->n_staged + 1) == 0) {
 		st.manifest = steal_ptr(d->manifest); /* so that freeing `d` leaves the files */
 		in->staged[in->n_staged++] = st;
 		r = 0;
@@ -238,8 +240,8 @@ static int stage(struct ingest_dist *d, const char *dir, const char *clock, long
 	return r;
 }
 
-static bool has_wheel(const struct tier *t, const char *dir, const char *file,
-	const struct digest *wheel)
+static bool has_wheel(
+	const struct tier *t, const char *dir, const char *file, const struct digest *wheel)
 {
 	auto_str struct str text = {0};
 	struct wheel_line line;
@@ -266,8 +268,8 @@ static int wheel_line(const char *file, const struct digest *wheel, struct str *
 }
 
 /* One more wheel that has the same in it. */
-static int record_wheel(struct store *s, const char *dir, const char *file,
-	const struct digest *wheel)
+static int record_wheel(
+	struct store *s, const char *dir, const char *file, const struct digest *wheel)
 {
 	auto_close int fd = -1;
 	auto_str struct str text = {0};
@@ -283,15 +285,47 @@ static int record_wheel(struct store *s, const char *dir, const char *file,
 	return r < 0 ? r : io_publish_at(fd, "wheels", text.p, text.len, 0444);
 }
 
-/* The very manifest, and all it names. */
-static bool is_there(const struct tier *t, const char *dir, const struct manifest *m,
+/* Every byte is read: adding a wheel again is how a damaged distribution is mended. */
+static bool blob_is_good(const struct tier *t, const struct entry *e)
+{
+	auto_close int fd = -1;
+	struct digest is;
+
+	return blob_open(t, &e->digest, e->size, &fd) == 0 && digest_fd(fd, 0, e->size, &is) == 0 &&
+	       digest_equal(&is, &e->digest);
+}
+
+static bool is_good(const struct tier *t, const char *dir, const struct manifest *m)
+{
+	auto_free uint64_t *offsets = calloc(m->n_entries + 1, sizeof *offsets);
+	auto_close int pack = -1;
+	uint64_t size = offsets ? manifest_layout(m, offsets) : 0;
+	bool good = offsets && (!size || dist_open_pack(t, dir, size, &pack) == 0);
+
+	for (size_t i = 0; good && i < m->n_entries; i++) {
+		const struct entry *e = &m->entries[i];
+		struct digest is;
+
+		if (e->size > PACK_FILE_MAX)
+			good = blob_is_good(t, e);
+		else if (e->size)
+			good = digest_fd(pack, (off_t)offsets[i], e->size, &is) == 0 &&
+			       digest_equal(&is, &e->digest);
+	}
+	return good;
+}
+
+/* The very manifest, and all it names. In a tier below, sizes are enough: what is damaged there can
+ * not be mended from here. */
+static bool is_there(const struct tier *t, bool own, const char *dir, const struct manifest *m,
 	const struct str *text)
 {
 	auto_str struct str path = {0}, there = {0};
 
 	return str_addf(&path, "%s/manifest", dir) == 0 &&
 	       tier_read(t, path.p, text->len, &there, NULL) == 0 && there.len == text->len &&
-	       memcmp(there.p, text->p, text->len) == 0 && dist_is_whole(t, dir, m);
+	       memcmp(there.p, text->p, text->len) == 0 && dist_is_whole(t, dir, m) &&
+	       (!own || is_good(t, dir, m));
 }
 
 /* 1: a tier has it, and knows of the wheel, so there is nothing to add. 0: not. */
@@ -302,7 +336,7 @@ static int have_already(struct store *s, const char *dir, const struct manifest 
 		const struct tier *t = &s->tiers[i];
 		int r;
 
-		if (!is_there(t, dir, m, text))
+		if (!is_there(t, i == 0, dir, m, text))
 			continue;
 		if (!file || has_wheel(t, dir, file, wheel))
 			return 1;
@@ -346,8 +380,8 @@ int ingest_dist_done(struct ingest_dist *dist, const char *wheel_name, const str
 	return 0;
 }
 
-int ingest_pyc_done(struct ingest_dist *dist, const struct digest *source, const char *key,
-	struct diag *diag)
+int ingest_pyc_done(
+	struct ingest_dist *dist, const struct digest *source, const char *key, struct diag *diag)
 {
 	auto_of(ingest_dist) struct ingest_dist *d = dist;
 	auto_str struct str text = {0}, dir = {0};
@@ -398,7 +432,8 @@ static int swap(struct ingest *in, const char *from, int dir, const char *name)
 	if (errno != EINVAL && errno != ENOSYS)
 		return -errno;
 	snprintf(old, sizeof old, "old-%s", from);
-	if (renameat(dir, name, in->lease.fd, old) < 0 || renameat(in->lease.fd, from, dir, name) < 0)
+	if (renameat(dir, name, in->lease.fd, old) < 0 ||
+		renameat(in->lease.fd, from, dir, name) < 0)
 		return -errno;
 	return 0;
 }
@@ -423,10 +458,11 @@ static int put(struct ingest *in, const char *from, const char *path,
 	if (renameat2(in->lease.fd, from, dir, name, RENAME_NOREPLACE) == 0)
 		return 0;
 	r = -errno;
-	if (r == -EINVAL || r == -ENOSYS) /* a file system that can not: EEXIST is seen another way */
-		r = faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0       ? -EEXIST
-		    : renameat(in->lease.fd, from, dir, name) < 0 ? -errno
-								  : 0;
+	if (r == -EINVAL ||
+		r == -ENOSYS) /* a file system that can not: EEXIST is seen another way */
+		r = faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ? -EEXIST
+		    : renameat(in->lease.fd, from, dir, name) < 0	 ? -errno
+									 : 0;
 	if (r == -EEXIST)
 		r = same(in, st, arg) ? 0 : swap(in, from, dir, name);
 	return r;
@@ -434,10 +470,8 @@ static int put(struct ingest *in, const char *from, const char *path,
 
 static bool same_blob(const struct ingest *in, const struct staged *st, const void *arg)
 {
-	const struct entry *e = arg;
-
 	(void)st;
-	return blob_is_there(&in->store->tiers[0], &e->digest, e->size);
+	return blob_is_good(&in->store->tiers[0], arg);
 }
 
 /* Bytecode is made anew where it was found wanting, so the new one it is. */
@@ -447,7 +481,7 @@ static bool same_dist(const struct ingest *in, const struct staged *st, const vo
 
 	(void)arg;
 	return st->clock && manifest_format(st->manifest, &text) == 0 &&
-	       is_there(&in->store->tiers[0], st->dir, st->manifest, &text);
+	       is_there(&in->store->tiers[0], true, st->dir, st->manifest, &text);
 }
 
 static int put_blobs(struct ingest *in, const struct staged *st)

@@ -10,8 +10,8 @@
 #include "store/tier.h"
 
 struct lease {
-	int fd;      /* the directory, locked; -1: none */
-	int tmp;     /* tmp/ */
+	int fd;	 /* the directory, locked; -1: none */
+	int tmp; /* tmp/ */
 	char name[48];
 };
 

@@ -25,8 +25,8 @@ static bool is_same_directory(const struct tier *a, const struct tier *b)
 	       x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-int store_open(const char *own, char *const *tiers, size_t n_tiers, struct store **ret,
-	struct diag *diag)
+int store_open(
+	const char *own, char *const *tiers, size_t n_tiers, struct store **ret, struct diag *diag)
 {
 	auto_of(store) struct store *s = calloc(1, sizeof *s);
 	int r;

@@ -30,16 +30,18 @@ static void fault(struct walk *w, const char *path, const char *why)
 
 	w->stats.n_bad++;
 	if (w->bad)
-		w->bad(w->arg, str_addf(&s, "%s/%s: %s", w->tier->path, path, why) == 0 ? s.p : why);
+		w->bad(w->arg,
+			str_addf(&s, "%s/%s: %s", w->tier->path, path, why) == 0 ? s.p : why);
 }
 
 static void fault_errno(struct walk *w, const char *path, int err)
 {
-	fault(w, path, err == -EBADMSG   ? "damaged: other bytes than its name says"
-		       : err == -EPERM   ? "belongs to another user, or others may write it"
-		       : err == -ENOTDIR ? "no directory"
-		       : err == -ENOENT  ? "missing"
-					 : strerror(-err));
+	fault(w, path,
+		err == -EBADMSG	  ? "damaged: other bytes than its name says"
+		: err == -EPERM	  ? "belongs to another user, or others may write it"
+		: err == -ENOTDIR ? "no directory"
+		: err == -ENOENT  ? "missing"
+				  : strerror(-err));
 }
 
 /* Lists a directory that must be trusted as a whole. */
@@ -76,7 +78,8 @@ static int check_file(struct walk *w, const struct manifest *m, size_t i, const 
 	} else {
 		if (pack < 0 && e->size)
 			return 0; /* told already */
-		r = e->size ? digest_fd(pack, (off_t)offsets[i], e->size, &is) : digest_buf("", 0, &is);
+		r = e->size ? digest_fd(pack, (off_t)offsets[i], e->size, &is)
+			    : digest_buf("", 0, &is);
 		w->stats.bytes += e->size;
 		if (r == 0 && digest_equal(&is, &e->digest))
 			return 0;

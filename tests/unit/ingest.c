@@ -106,7 +106,8 @@ static bool bytes_are(struct dist *d, const char *path, char letter)
 	bool same = e && dist_extent(d, (size_t)(e - d->manifest->entries), &x) == 0;
 	char *buf = malloc(x.size + 1);
 
-	same = same && x.size == e->size && io_pread_full(x.fd, buf, x.size, x.off) == (ssize_t)x.size;
+	same = same && x.size == e->size &&
+	       io_pread_full(x.fd, buf, x.size, x.off) == (ssize_t)x.size;
 	for (size_t i = 0; same && i < x.size; i++)
 		same = buf[i] == letter;
 	free(buf);
@@ -143,22 +144,27 @@ static void test_add(void)
 
 	empty();
 	ok(add(own, "1.0", 'a', "demo-1.0-py3-none-any.whl", &a) == 0, "a distribution is added");
-	ok(store_open(own, NULL, 0, &s, NULL) == 0 && store_dist(s, "demo", "1.0", &a, &d, NULL) == 0,
+	ok(store_open(own, NULL, 0, &s, NULL) == 0 &&
+			store_dist(s, "demo", "1.0", &a, &d, NULL) == 0,
 		"and found by its address");
 	ok(bytes_are(d, "demo/big.bin", 'a') && bytes_are(d, "demo/__init__.py", 'a'),
 		"its bytes are what was written, in pack and blob");
-	ok(d->mtime.tv_nsec && d->mtime.tv_sec < time(NULL), "its time is past and has nanoseconds");
+	ok(d->mtime.tv_nsec && d->mtime.tv_sec < time(NULL),
+		"its time is past and has nanoseconds");
 	dist_unref(d);
-	ok(store_has_dist(s, "demo", "1.0", &a) == 0 && store_has_dist(s, "demo", "2", &a) == -ENOENT,
+	ok(store_has_dist(s, "demo", "1.0", &a) == 0 &&
+			store_has_dist(s, "demo", "2", &a) == -ENOENT,
 		"whether it is there is told by name");
-	ok(add(own, "1.0", 'a', "demo-1.0-py3-none-any.whl", &again) == 0 && digest_equal(&a, &again),
+	ok(add(own, "1.0", 'a', "demo-1.0-py3-none-any.whl", &again) == 0 &&
+			digest_equal(&a, &again),
 		"adding it again has the same address");
 	ok(add(own, "1.0", 'a', "demo-1.0-1-py3-none-any.whl", &again) == 0,
 		"adding it from another wheel");
 	ok(store_find(s, "demo", NULL, &f, &n) == 0 && n == 2 && f[0].wheel_name && f[1].wheel_name,
 		"makes a second row, not a second distribution");
 	found_free(f, n);
-	ok(count_in(own, "dists/demo/1.0") == 1 && count_in(own, "tmp") == 0, "and leaves nothing over");
+	ok(count_in(own, "dists/demo/1.0") == 1 && count_in(own, "tmp") == 0,
+		"and leaves nothing over");
 }
 
 static void test_times(void)
@@ -203,7 +209,8 @@ static void test_not_committed(void)
 	ok(WIFEXITED(status) && WEXITSTATUS(status) == 0, "a process ends without committing");
 	ok(count_in(own, "dists") == 0 && count_in(own, "blobs") == 0, "nothing of it is visible");
 	ok(count_in(own, "tmp") == 1, "it leaves its directory");
-	ok(ingest_begin(s, &in, NULL) == 0 && count_in(own, "tmp") == 1, "which the next one removes");
+	ok(ingest_begin(s, &in, NULL) == 0 && count_in(own, "tmp") == 1,
+		"which the next one removes");
 	ok(stage(in, "1.0", 'a', NULL, &a) == 0, "staged");
 	child = fork();
 	if (child == 0) {
@@ -218,8 +225,10 @@ static void test_not_committed(void)
 		_exit(0);
 	}
 	waitpid(child, &status, 0);
-	ok(WIFEXITED(status) && WEXITSTATUS(status) == 0, "another process adds the same meanwhile");
-	ok(ingest_commit(in, NULL) == 0 && count_in(own, "dists/demo/1.0") == 1, "and both succeed");
+	ok(WIFEXITED(status) && WEXITSTATUS(status) == 0,
+		"another process adds the same meanwhile");
+	ok(ingest_commit(in, NULL) == 0 && count_in(own, "dists/demo/1.0") == 1,
+		"and both succeed");
 	ingest_free(in);
 	ok(count_in(own, "tmp") == 0, "and nothing is left over");
 }
@@ -231,6 +240,19 @@ static void spoil(const char *path)
 	chmod(path, 0644);
 	fd = open(path, O_WRONLY | O_TRUNC);
 	if (fd < 0 || write(fd, "x", 1) != 1)
+		abort();
+}
+
+static void flip(const char *store, const struct digest *a)
+{
+	auto_close int fd = -1;
+	char hex[DIGEST_HEX + 1], path[256];
+
+	digest_format(a, hex);
+	snprintf(path, sizeof path, "%s/dists/demo/1.0/%s/pack", store, hex);
+	chmod(path, 0644);
+	fd = open(path, O_WRONLY);
+	if (fd < 0 || pwrite(fd, "x", 1, 9) != 1)
 		abort();
 }
 
@@ -263,6 +285,15 @@ static void test_damaged(void)
 			bytes_are(d, "demo/__init__.py", 'a'),
 		"heals both");
 	dist_unref(d);
+	flip(own, &a);
+	ok(store_dist(s, "demo", "1.0", &a, &d, NULL) == 0 &&
+			!bytes_are(d, "demo/__init__.py", 'a'),
+		"a changed byte of the same size");
+	dist_unref(d);
+	ok(add(own, "1.0", 'a', NULL, &a) == 0 && store_dist(s, "demo", "1.0", &a, &d, NULL) == 0 &&
+			bytes_are(d, "demo/__init__.py", 'a'),
+		"is healed by adding it again, too");
+	dist_unref(d);
 }
 
 static void test_tiers(void)
@@ -275,13 +306,15 @@ static void test_tiers(void)
 
 	empty();
 	add(lower, "1.0", 'a', "demo-1.0-py3-none-any.whl", &a);
-	ok(store_open(own, tiers, 1, &s, NULL) == 0 && store_dist(s, "demo", "1.0", &a, &d, NULL) == 0 &&
-			d->tier == 1 && bytes_are(d, "demo/big.bin", 'a'),
+	ok(store_open(own, tiers, 1, &s, NULL) == 0 &&
+			store_dist(s, "demo", "1.0", &a, &d, NULL) == 0 && d->tier == 1 &&
+			bytes_are(d, "demo/big.bin", 'a'),
 		"what a tier has is found in it");
 	dist_unref(d);
 	ok(ingest_begin(s, &in, NULL) == 0 &&
 			stage(in, "1.0", 'a', "demo-1.0-py3-none-any.whl", &b) == 0 &&
-			ingest_commit(in, NULL) == 0 && digest_equal(&a, &b) && count_in(own, "dists") == 0,
+			ingest_commit(in, NULL) == 0 && digest_equal(&a, &b) &&
+			count_in(own, "dists") == 0,
 		"and not added to the own store");
 	ingest_free(in);
 	ok(count_in(lower, "tmp") == 0, "nothing was written to the tier");
@@ -317,7 +350,8 @@ static void test_pyc(void)
 			store_pyc(s, source, "cpython-311-a70d0d0a-0", &pyc) == 0 &&
 			pyc->manifest->entries[0].tree == TREE_PYC,
 		"committed, it is");
-	ok(store_pyc(s, source, "cpython-312-a70d0d0a-0", &pyc) == -ENOENT, "under its own key alone");
+	ok(store_pyc(s, source, "cpython-312-a70d0d0a-0", &pyc) == -ENOENT,
+		"under its own key alone");
 	ingest_free(in);
 	dist_unref(pyc);
 	dist_unref(source);

@@ -31,7 +31,8 @@ static void test_open(void)
 	struct stat st;
 	int fd;
 
-	ok(store_open(own, NULL, 0, &s, NULL) == 0 && stat(own, &st) == 0 && (st.st_mode & 0777) == 0700,
+	ok(store_open(own, NULL, 0, &s, NULL) == 0 && stat(own, &st) == 0 &&
+			(st.st_mode & 0777) == 0700,
 		"a missing own store is made, for its owner alone");
 	snprintf(path, sizeof path, "%s/CACHEDIR.TAG", own);
 	ok(access(path, F_OK) == 0 && strcmp(store_path(s, 0), own) == 0 && !store_path(s, 1),
@@ -54,7 +55,8 @@ static void test_open(void)
 		"a directory of something else is not taken over");
 	snprintf(path, sizeof path, "%s/store-version", own);
 	fd = open(path, O_WRONLY | O_TRUNC);
-	ok(write(fd, "venvfs-store 9\n", 15) == 15 && store_open(own, NULL, 0, &s, &diag) == -EPROTO &&
+	ok(write(fd, "venvfs-store 9\n", 15) == 15 &&
+			store_open(own, NULL, 0, &s, &diag) == -EPROTO &&
 			strstr(diag.text, "newer"),
 		"a store of a later version is refused");
 	close(fd);
@@ -79,7 +81,8 @@ static void test_locks(void)
 	lock_free(back);
 	ok(store_lock_get(s, &none, &back, &diag) == -ENOENT && strstr(diag.text, "in no store"),
 		"one that nobody has is missing");
-	ok(store_open(lower, tiers, 1, &both, NULL) == 0 && store_lock_get(both, &id, &back, NULL) == 0,
+	ok(store_open(lower, tiers, 1, &both, NULL) == 0 &&
+			store_lock_get(both, &id, &back, NULL) == 0,
 		"a tier's lock is read too");
 	lock_free(back);
 	lock_free(l);
@@ -104,12 +107,15 @@ static void test_notes(void)
 	ok(store_note_get(s, "facts", "key", &text) == -ENOENT, "no note");
 	ok(store_note_put(s, "facts", "key", "old", 3) == 0 &&
 			store_note_put(s, "facts", "key", "new!", 4) == 0 &&
-			store_note_get(s, "facts", "key", &text) == 0 && strcmp(text.p, "new!") == 0,
+			store_note_get(s, "facts", "key", &text) == 0 &&
+			strcmp(text.p, "new!") == 0,
 		"the last text of a note holds");
 	ok(store_note_get(both, "facts", "key", &text) == 0, "a tier's note is read");
 	ok(store_note_put(both, "facts", "key", "mine..", 6) == 0 &&
-			store_note_get(both, "facts", "key", &text) == 0 && strcmp(text.p, "mine..") == 0 &&
-			store_note_get(s, "facts", "key", &text) == 0 && strcmp(text.p, "new!") == 0,
+			store_note_get(both, "facts", "key", &text) == 0 &&
+			strcmp(text.p, "mine..") == 0 &&
+			store_note_get(s, "facts", "key", &text) == 0 &&
+			strcmp(text.p, "new!") == 0,
 		"an own one stands before it and leaves it alone");
 	ok(store_note_each(both, "facts", count_note, &n) == 0 && n == 6, "each is seen once");
 	ok(store_note_put(s, "../x", "key", "", 0) == -EINVAL, "a kind is one plain name");
@@ -196,7 +202,8 @@ static void test_verify(void)
 	digest_format(&a, hex);
 	snprintf(path, sizeof path, "%s/dists/demo/1.0/%s/pack", own, hex);
 	flip(path);
-	ok(verify(&said) == 1 && strstr(said.p, "a.py"), "a changed byte in a pack: the file is named");
+	ok(verify(&said) == 1 && strstr(said.p, "a.py"),
+		"a changed byte in a pack: the file is named");
 	flip(path);
 	digest_buf(big, PACK_FILE_MAX + 1, &blob);
 	free(big);
@@ -219,7 +226,8 @@ static void test_verify(void)
 	unlink(path);
 	snprintf(path, sizeof path, "%s/blobs", own);
 	chmod(path, 0777);
-	ok(verify(&said) == 1 && strstr(said.p, "others may write"), "a directory that others may write");
+	ok(verify(&said) == 1 && strstr(said.p, "others may write"),
+		"a directory that others may write");
 	chmod(path, 0755);
 	store_open(own, NULL, 0, &s, NULL);
 	line.address = a;

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/cleanup.h"
+#include "base/json.h"
+#include "cmd/cmd_store.h"
+
+#include <getopt.h>
+
+static const struct cmd self = {.name = "store verify", .usage = "store verify [--json]"};
+
+static void print_fault(void *arg, const char *what)
+{
+	(void)arg;
+	puts(what);
+}
+
+static void keep_fault(void *arg, const char *what)
+{
+	struct str *out = arg;
+
+	/* short of memory, n_bad still counts it */
+	if (str_add(out, out->len ? ", " : "") == 0)
+		json_add_string(out, what);
+}
+
+int cmd_store_verify(struct cmd_context *ctx, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"json", no_argument, NULL, 'j'},
+		{NULL, 0, NULL, 0},
+	};
+	auto_str struct str faults = {0};
+	struct verify_stats stats;
+	struct diag diag = {0};
+	bool json = false;
+	int c, r;
+
+	optind = 0;
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (c != 'j')
+			return cmd_usage(&self, "%s is no option of it", argv[optind - 1]);
+		json = true;
+	}
+	if (optind < argc)
+		return cmd_usage(&self, "it takes no %s", argv[optind]);
+	if (!cmd_store(ctx))
+		return 1;
+	r = store_verify(ctx->store, json ? keep_fault : print_fault, &faults, &stats, &diag);
+	if (r < 0)
+		return cmd_fail("%s", diag_text(&diag, r));
+	if (json)
+		printf("{\"distributions\": %zu, \"files\": %zu, \"blobs\": %zu, \"locks\": %zu, "
+		       "\"bytes\": %llu, \"bad\": %zu, \"faults\": [%s]}\n",
+			stats.n_dists, stats.n_files, stats.n_blobs, stats.n_locks,
+			(unsigned long long)stats.bytes, stats.n_bad, faults.p ? faults.p : "");
+	else
+		printf("%zu distributions, %zu files, %.1f MB read, %zu fault%s\n", stats.n_dists,
+			stats.n_files, (double)stats.bytes / 1e6, stats.n_bad,
+			stats.n_bad == 1 ? "" : "s");
+	if (stats.n_bad && !json)
+		fputs("Adding the wheel of a damaged distribution again mends it.\n", stderr);
+	return stats.n_bad ? 1 : 0;
+}
