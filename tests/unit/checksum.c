@@ -8,7 +8,7 @@
 #include "store/checksum.h"
 
 #include "store/digest.h"
-#include "tap.h"
+#include "tests/tap.h"
 
 #include <string.h>
 

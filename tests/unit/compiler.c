@@ -2,7 +2,7 @@
 #include "py/compiler.h"
 
 #include "base/cleanup.h"
-#include "tap.h"
+#include "tests/tap.h"
 
 #include <endian.h>
 #include <stdint.h>

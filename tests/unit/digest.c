@@ -3,7 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "tap.h"
+#include "tests/tap.h"
 
 #include <pthread.h>
 #include <string.h>

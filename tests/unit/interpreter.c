@@ -2,7 +2,7 @@
 #include "py/interpreter.h"
 
 #include "base/io.h"
-#include "tap.h"
+#include "tests/tap.h"
 
 #include <errno.h>
 #include <fcntl.h>

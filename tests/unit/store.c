@@ -7,7 +7,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "store/ingest.h"
-#include "tap.h"
+#include "tests/tap.h"
 
 #include <fcntl.h>
 #include <string.h>

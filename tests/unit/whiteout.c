@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "view/whiteout.h"
 
-#include "tap.h"
+#include "tests/tap.h"
 
 #include <errno.h>
 #include <string.h>
