@@ -16,6 +16,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { PIPS = 4, PART_MAX = 12 };
 
@@ -92,6 +93,20 @@ static bool is_wheel_of(const char *file, const struct want *w)
 	return same;
 }
 
+/* What it is built to is remembered by its digest. */
+static int learn_digest(struct want *w)
+{
+	auto_close int fd = open(w->path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	int r;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	r = digest_fd(fd, 0, (uint64_t)st.st_size, &w->digest);
+	w->has_digest = r == 0;
+	return r;
+}
+
 static int take(struct want *w, const char *dir, const char *file, enum want_kind kind)
 {
 	w->file = strdup(file);
@@ -102,7 +117,7 @@ static int take(struct want *w, const char *dir, const char *file, enum want_kin
 	w->kind = kind;
 	w->has_digest = false;
 	free(steal_ptr(w->url));
-	return 0;
+	return kind == WANT_SDIST ? learn_digest(w) : 0;
 }
 
 /* Gives each file to the want it is for. */

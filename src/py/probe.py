@@ -67,20 +67,26 @@ def bundled():
 
 
 def tags(wheels):
-    """Accepted wheel tags, best first, as the bundled pip has them; none without one."""
-    for wheel in wheels:
-        if not os.path.basename(wheel).startswith("pip-"):
-            continue
-        sys.path.insert(0, wheel)
-        try:
-            from pip._vendor.packaging.tags import sys_tags
+    """Accepted wheel tags, best first, as its pip has them, the bundled one or else one installed
+    beside it; none without one."""
+    wheels = [w for w in wheels if os.path.basename(w).startswith("pip-")]
+    sys.path[:0] = wheels
+    try:
+        # What pip itself asks: packaging before 23.2 leaves out some ("cp311-none-any").
+        from pip._internal.utils.compatibility_tags import get_supported
 
-            return [str(tag) for tag in sys_tags()]
-        except Exception:
-            return []
-        finally:
+        return [str(tag) for tag in get_supported()]
+    except Exception:
+        pass
+    try:
+        from pip._vendor.packaging.tags import sys_tags
+
+        return [str(tag) for tag in sys_tags()]
+    except Exception:
+        return []
+    finally:
+        for wheel in wheels:
             sys.path.remove(wheel)
-    return []
 
 
 def markers():
