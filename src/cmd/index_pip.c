@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "cmd/pip.h"
+#include "cmd/progress.h"
 #include "py/name.h"
 #include "py/wheel.h"
 
@@ -266,6 +267,7 @@ int index_fetch(struct sync *s, struct diag *diag)
 		return -ENOMEM;
 	parts.n = divide(s, parts.list, 0, size, true);
 	parts.n = divide(s, parts.list, parts.n, size, false);
+	progress_show("pip downloads %zu distributions", open);
 	while (n_threads + 1 < PIPS && n_threads + 1 < parts.n &&
 		pthread_create(&threads[n_threads], NULL, work, &parts) == 0)
 		n_threads++;

@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "cmd/download.h"
+#include "cmd/progress.h"
 #include "py/name.h"
 #include "py/process.h"
 #include "py/wheel.h"
@@ -139,6 +140,7 @@ int index_locate(struct sync *s, struct diag *diag)
 		r = -ENOMEM;
 	}
 	if (r == 0) {
+		progress_show("asking the package index for %zu distributions", open.n);
 		r = index_run_uv(s, "pins.in", "pylock.toml", &why);
 		if (r == 0)
 			r = chooser_lock(&s->chooser, file, &open, &located, &s->faults, &why);
@@ -150,6 +152,7 @@ int index_locate(struct sync *s, struct diag *diag)
 		else
 			diag_set(diag, r, "%s", diag_text(&why, r));
 	}
+	progress_clear();
 	wants_free(&open);
 	wants_free(&located);
 	return r;

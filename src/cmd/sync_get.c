@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "cmd/download.h"
+#include "cmd/progress.h"
 #include "py/name.h"
 #include "py/wheel.h"
 
@@ -32,6 +33,7 @@ struct get {
 	struct download *downloads;
 	size_t n_downloads;
 	char *dir; /* of downloads */
+	size_t n_open, n_stored;
 };
 
 static struct got *got_of(struct get *g, const struct want *w)
@@ -52,6 +54,7 @@ static void on_stored(void *arg, const struct wheel_result *result)
 		got->address = result->address;
 		got->wheel = result->wheel;
 	}
+	progress_show("%zu of %zu distributions are in the store", ++g->n_stored, g->n_open);
 	/* Only what this command put there: a lock file can name a wheel of the user's. */
 	if (str_starts(result->path, g->s->work.path))
 		unlink(result->path);
@@ -114,6 +117,14 @@ static void on_downloaded(void *arg, struct download *d)
 	on_arrived(g->s, w);
 }
 
+static void on_bytes(void *arg, uint64_t have, uint64_t total)
+{
+	struct get *g = arg;
+
+	progress_show("%.1f of %.1f MB downloaded, for %zu distributions", (double)have / 1e6,
+		(double)total / 1e6, g->n_open);
+}
+
 static bool is_open(const struct want *w)
 {
 	return !w->found && !w->fault.text[0];
@@ -121,7 +132,7 @@ static bool is_open(const struct want *w)
 
 static int download(struct get *g, struct diag *diag)
 {
-	struct download_events events = {.done = on_downloaded, .arg = g};
+	struct download_events events = {.done = on_downloaded, .bytes = on_bytes, .arg = g};
 	struct sync *s = g->s;
 	int r;
 
@@ -158,6 +169,7 @@ static void build(struct get *g)
 		if (!is_open(w) || g->got[i].wheel_path ||
 			(w->kind != WANT_SDIST && w->kind != WANT_TREE && w->kind != WANT_VCS))
 			continue;
+		progress_show("building %s", w->name);
 		r = build_wheel(s, w, (unsigned)i, &path, &why);
 		if (r < 0)
 			want_fault(w, &why, r);
@@ -237,6 +249,7 @@ static int run(struct get *g, struct diag *diag)
 	s->get = NULL;
 	if (r == 0)
 		r = ingest_commit(g->in, diag);
+	progress_clear();
 	for (size_t i = 0; r == 0 && i < s->wants.n; i++) {
 		r = settle(g, &s->wants.list[i]);
 		if (r < 0)
@@ -248,12 +261,11 @@ static int run(struct get *g, struct diag *diag)
 int sync_get(struct sync *s, struct diag *diag)
 {
 	struct get g = {.s = s};
-	size_t open = 0;
 	int r;
 
 	for (size_t i = 0; i < s->wants.n; i++)
-		open += is_open(&s->wants.list[i]);
-	if (open == 0)
+		g.n_open += is_open(&s->wants.list[i]);
+	if (g.n_open == 0)
 		return 0;
 	r = workdir_make(&s->work, diag);
 	if (r < 0)
