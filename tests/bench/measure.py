@@ -55,7 +55,7 @@ class Side:
                 self.after()
         if keep:
             self.seconds.append(took)
-            for part, seconds in (parts or {}).items():
+            for part, seconds in parts.items() if isinstance(parts, dict) else ():
                 self.parts.setdefault(part, []).append(seconds)
 
 
