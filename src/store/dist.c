@@ -24,7 +24,6 @@
 
 enum { MANIFEST_MAX = 256 << 20, N_BUCKETS = 1024, IDLE_ENTRIES = 65536 };
 
-CLEANUP_DEFINE(manifest, manifest_free)
 
 struct dist_object {
 	struct dist dist; /* first */
