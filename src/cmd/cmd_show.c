@@ -78,7 +78,7 @@ static void print_text(const struct shown *e)
 	}
 	if (e->conflicts.len) {
 		puts("conflicts (of one path in several distributions the last one shows)");
-		for (const char *p = e->conflicts.p; *p; p += strcspn(p, "\n") + 1)
+		for (const char *p = e->conflicts.p; p && *p; p += strcspn(p, "\n") + 1)
 			printf("  %.*s\n", (int)strcspn(p, "\n"), p);
 	}
 }

@@ -139,7 +139,7 @@ static int work_out(struct sync *s, struct target *t, const char *asked, struct 
 		missing |= !s->wants.list[i].found;
 	if (r == -EINVAL && s->faults.len) {
 		/* what was not tried is no fault */
-		s->wants.n = 0;
+		wants_free(&s->wants);
 		missing = true;
 		r = 0;
 	}

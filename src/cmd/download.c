@@ -3,6 +3,10 @@
  * One thread and one curl multi handle: a wheel's bytes are hashed faster than a network brings
  * them, so threads would only add locks. The largest files go first, so that none is left alone at
  * the end.
+ *
+ * libcurl is loaded when something is to be downloaded: with the thirty libraries behind it,
+ * linking it would take longer than all else that a command does which finds everything in the
+ * store.
  */
 #include "cmd/download.h"
 
@@ -10,6 +14,7 @@
 #include "base/io.h"
 
 #include <curl/curl.h>
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <string.h>
 
@@ -19,6 +24,49 @@ enum {
 	STALL_SECONDS = 60, /* without one byte */
 };
 static const uint64_t SIZE_MAX_ANY = 64ull << 30;
+
+#define FUNCTIONS(F)                                                                               \
+	F(easy_cleanup)                                                                            \
+	F(easy_getinfo)                                                                            \
+	F(easy_init)                                                                               \
+	F(easy_setopt)                                                                             \
+	F(easy_strerror)                                                                           \
+	F(global_cleanup)                                                                          \
+	F(global_init)                                                                             \
+	F(multi_add_handle)                                                                        \
+	F(multi_cleanup)                                                                           \
+	F(multi_info_read)                                                                         \
+	F(multi_init)                                                                              \
+	F(multi_perform)                                                                           \
+	F(multi_poll)                                                                              \
+	F(multi_remove_handle)
+#define DECLARE(name) __typeof__(&curl_##name) name;
+static struct {
+	FUNCTIONS(DECLARE)
+} api;
+#undef DECLARE
+
+static int load(struct diag *diag)
+{
+	static const char name[] = "libcurl.so.4";
+	static bool loaded;
+	void *lib, *found;
+
+	if (loaded)
+		return 0;
+	lib = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+#define FIND(function)                                                                             \
+	found = lib ? dlsym(lib, "curl_" #function) : NULL;                                        \
+	if (!found)                                                                                \
+		return diag_set(diag, -ELIBACC,                                                    \
+			"%s is needed to download: %s (on Debian: apt install libcurl4)", name,    \
+			dlerror());                                                                \
+	memcpy(&api.function, &found, sizeof found);
+	FUNCTIONS(FIND)
+#undef FIND
+	loaded = true;
+	return 0;
+}
 
 struct transfer {
 	struct download *d;
@@ -84,15 +132,15 @@ static CURLcode set_protocols(CURL *easy, const char *url)
 	CURLcode c;
 
 #if LIBCURL_VERSION_NUM >= 0x075500
-	c = curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https,http,file");
+	c = api.easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https,http,file");
 	if (c == CURLE_OK)
-		c = curl_easy_setopt(
+		c = api.easy_setopt(
 			easy, CURLOPT_REDIR_PROTOCOLS_STR, secure ? "https" : "https,http");
 #else
-	c = curl_easy_setopt(
+	c = api.easy_setopt(
 		easy, CURLOPT_PROTOCOLS, CURLPROTO_HTTPS | CURLPROTO_HTTP | CURLPROTO_FILE);
 	if (c == CURLE_OK)
-		c = curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS,
+		c = api.easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS,
 			secure ? CURLPROTO_HTTPS : CURLPROTO_HTTPS | CURLPROTO_HTTP);
 #endif
 	return c;
@@ -106,7 +154,7 @@ static CURLcode set_options(CURL *easy, struct transfer *t)
 #define SET(option, value)                                                                         \
 	do {                                                                                       \
 		if (c == CURLE_OK)                                                                 \
-			c = curl_easy_setopt(easy, option, value);                                 \
+			c = api.easy_setopt(easy, option, value);                                  \
 	} while (0)
 	SET(CURLOPT_URL, t->d->url);
 	SET(CURLOPT_PRIVATE, t);
@@ -132,8 +180,8 @@ static CURLcode set_options(CURL *easy, struct transfer *t)
 static void leave(struct job *job, struct transfer *t)
 {
 	if (t->easy) {
-		curl_multi_remove_handle(job->multi, t->easy);
-		curl_easy_cleanup(t->easy);
+		api.multi_remove_handle(job->multi, t->easy);
+		api.easy_cleanup(t->easy);
 	}
 	hasher_free(t->hasher);
 	cleanup_close(&t->fd);
@@ -151,15 +199,15 @@ static int enter(struct job *job, struct transfer *t, struct download *d, int tr
 	if (t->fd < 0)
 		return diag_errno(&d->diag, -errno, "can not write %s", d->file);
 	t->hasher = hasher_new();
-	t->easy = curl_easy_init();
+	t->easy = api.easy_init();
 	if (!t->hasher || !t->easy)
 		r = -ENOMEM;
 	if (r == 0)
 		r = hasher_begin(t->hasher);
 	if (r == 0 && set_options(t->easy, t) != CURLE_OK)
 		r = diag_set(&d->diag, -EPROTONOSUPPORT, "%s can not be downloaded", d->url);
-	if (r == 0 && curl_multi_add_handle(job->multi, t->easy) != CURLM_OK) {
-		curl_easy_cleanup(t->easy);
+	if (r == 0 && api.multi_add_handle(job->multi, t->easy) != CURLM_OK) {
+		api.easy_cleanup(t->easy);
 		t->easy = NULL;
 		r = -ENOMEM;
 	}
@@ -195,7 +243,7 @@ static int http_fault(struct transfer *t, CURLcode c)
 	struct download *d = t->d;
 	long status = 0;
 
-	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+	api.easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
 	if (status == 401 || status == 403 || status == 407)
 		return diag_set(
 			&d->diag, -EACCES, "%s: the server wants a login (%ld)", d->file, status);
@@ -207,8 +255,7 @@ static int http_fault(struct transfer *t, CURLcode c)
 			"%s: not an address that can be "
 			"downloaded: %s",
 			d->file, d->url);
-	return diag_set(
-		&d->diag, -EIO, "%s: %s", d->file, *t->why ? t->why : curl_easy_strerror(c));
+	return diag_set(&d->diag, -EIO, "%s: %s", d->file, *t->why ? t->why : api.easy_strerror(c));
 }
 
 static void tell_bytes(struct job *job)
@@ -287,14 +334,14 @@ static int run(struct job *job, struct download **queue, size_t n)
 		int running, left;
 
 		begin_next(job, queue, &next, n);
-		if (curl_multi_perform(job->multi, &running) != CURLM_OK)
+		if (api.multi_perform(job->multi, &running) != CURLM_OK)
 			return -EIO;
-		while ((m = curl_multi_info_read(job->multi, &left))) {
+		while ((m = api.multi_info_read(job->multi, &left))) {
 			char *t = NULL;
 
 			if (m->msg != CURLMSG_DONE)
 				continue;
-			curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &t);
+			api.easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &t);
 			finish(job, (struct transfer *)t, m->data.result);
 		}
 		tell_bytes(job);
@@ -303,7 +350,7 @@ static int run(struct job *job, struct download **queue, size_t n)
 			running += job->slots[i].d != NULL;
 		if (running == 0 && next == n)
 			return 0;
-		if (running > 0 && curl_multi_poll(job->multi, NULL, 0, 500, NULL) != CURLM_OK)
+		if (running > 0 && api.multi_poll(job->multi, NULL, 0, 500, NULL) != CURLM_OK)
 			return -EIO;
 	}
 }
@@ -318,14 +365,17 @@ int download_all(const char *dir, struct download *d, size_t n,
 
 	if (n == 0)
 		return 0;
+	r = load(diag);
+	if (r < 0)
+		return r;
 	dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir_fd < 0)
 		return diag_errno(diag, -errno, "%s", dir);
 	queue = calloc(n, sizeof *queue);
-	if (!queue || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+	if (!queue || api.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return diag_errno(diag, -ENOMEM, "can not begin to download");
 	job.dir = dir_fd;
-	job.multi = curl_multi_init();
+	job.multi = api.multi_init();
 	for (int i = 0; i < PARALLEL; i++)
 		job.slots[i].fd = -1;
 	for (size_t i = 0; i < n; i++) {
@@ -338,7 +388,7 @@ int download_all(const char *dir, struct download *d, size_t n,
 	for (int i = 0; i < PARALLEL; i++)
 		leave(&job, &job.slots[i]);
 	if (job.multi)
-		curl_multi_cleanup(job.multi);
-	curl_global_cleanup();
+		api.multi_cleanup(job.multi);
+	api.global_cleanup();
 	return r < 0 ? diag_errno(diag, r, "can not download") : 0;
 }

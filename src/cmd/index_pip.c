@@ -110,6 +110,8 @@ static int learn_digest(struct want *w)
 
 static int take(struct want *w, const char *dir, const char *file, enum want_kind kind)
 {
+	free(w->file);
+	free(steal_ptr(w->path));
 	w->file = strdup(file);
 	if (!w->file || asprintf(&w->path, "%s/%s", dir, file) < 0) {
 		w->path = NULL;

@@ -96,6 +96,10 @@ static void take(struct want *w, struct want *located)
 	w->has_digest = located->has_digest;
 	w->digest = located->digest;
 	w->size = located->size;
+	free(w->file);
+	free(w->url);
+	free(w->path);
+	free(w->subdirectory);
 	w->file = steal_ptr(located->file);
 	w->url = steal_ptr(located->url);
 	w->path = steal_ptr(located->path);

@@ -45,6 +45,13 @@ def private(env):
 # create
 
 
+def need_strace(sanitized):
+    if sanitized:
+        pytest.skip("a sanitizer makes calls of its own")
+    if not shutil.which("strace"):
+        pytest.skip("no strace")
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -109,9 +116,8 @@ def test_create_seeds_what_ensurepip_installs(venvfs, pythons, root, tmp_path, v
     assert ("setuptools" in ours) == (version == "3.11")
 
 
-def test_create_again_starts_no_python(venvfs, debian_python, root, tmp_path):
-    if not shutil.which("strace"):
-        pytest.skip("no strace")
+def test_create_again_starts_no_python(venvfs, debian_python, root, tmp_path, sanitized):
+    need_strace(sanitized)
     venvfs("create", "warm-up", "--python", debian_python)
     trace = tmp_path / "trace"
     subprocess.run(

@@ -109,6 +109,13 @@ def left_behind(work):
     return [p for p in work.iterdir() if p.name.startswith("venvfs-work-")]
 
 
+def need_strace(sanitized):
+    if sanitized:
+        pytest.skip("a sanitizer makes calls of its own")
+    if not shutil.which("strace"):
+        pytest.skip("no strace")
+
+
 class Unchanged:
     """Within it pyvenv.cfg does not change, and a command that fails says so."""
 
@@ -378,10 +385,9 @@ def test_source_that_does_not_build(unchanged, pins, index, sdist, small_wheels)
 
 @pytest.mark.parametrize("kind", ["requirements", "pylock"])
 def test_known_lock_touches_no_package_file_and_starts_nothing(
-    venvfs, x, pins, tmp_path, index, small_wheels, library, debian_python, kind
+    venvfs, x, pins, tmp_path, index, small_wheels, library, debian_python, sanitized, kind
 ):
-    if not shutil.which("strace"):
-        pytest.skip("no strace")
+    need_strace(sanitized)
     one, two = small_wheels("one"), small_wheels("two")
     index.add(one, two, library)
     if kind == "pylock":
@@ -667,10 +673,9 @@ def test_disk_full(venvfs, x, tmp_path, index, small_wheels, library, small_disk
 # real packages
 
 
-def test_sci_from_the_store(sci, sci_pins, debian_python, root, tmp_path):
+def test_sci_from_the_store(sci, sci_pins, debian_python, root, tmp_path, sanitized):
     """Wheels that `store add` put there: no index, no Python, nothing of a package read."""
-    if not shutil.which("strace"):
-        pytest.skip("no strace")
+    need_strace(sanitized)
     env = {
         **sci.env,
         "VENVFS_ROOT": str(root),
