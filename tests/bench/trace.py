@@ -113,15 +113,25 @@ def decode(log):
     return counts, store_reads
 
 
-def requests(work, mount, what):
-    """The requests that `what()` causes, as a Count: by strace, checked against the daemon's counters;
-    by these alone where strace may not attach."""
-    if not can_trace(mount.pid):
-        before = mount.requests()
+TRIES = 5
+
+
+def requests(work, mount, *what):
+    """The requests that `what()` causes, as a Count; of several in a row the one with the fewest: a
+    kernel that reclaims memory of its own accord makes a few READs more, and other programs that
+    tell the daemon to look at its store again cost it a few requests."""
+    by_strace = can_trace(mount.pid)
+    counts = [once(work, mount, w, by_strace) for w in (what if len(what) > 1 else what * TRIES)]
+    return min(counts, key=lambda c: sum(c.requests.values()))
+
+
+def once(work, mount, what, by_strace):
+    """By strace, checked against the daemon's counters; by these alone where strace may not attach."""
+    before = mount.requests()
+    if not by_strace:
         what()
         time.sleep(0.3)
         return Count(work, difference(before, mount.requests()), None, "status")
-    before = mount.requests()
     with Tracer(
         mount.pid,
         *("-y", "-P", "/dev/fuse", "-e", "trace=read,readv,splice", "-xx", "-s", "48"),

@@ -4,7 +4,7 @@ daemon. Natively means uv's environment, its files hard links into uv's cache.""
 
 from measure import Side, alternate, compare
 from peers import Uv
-from trace import requests
+from trace import TRIES, requests
 from world import IMPORT
 
 
@@ -14,24 +14,24 @@ def python(world, env):
 
 
 def ask(world, n):
-    """Requests, which are counted once each: they do not vary as times do."""
+    """Requests: counts, which do not vary as times do."""
     world.full_store()
     counts = []
     with world.mount("envs-asked") as mount:
-        first, second = mount / "first", mount / "second"
-        world.create(first, world.sci)
-        world.create(second, world.sci)
-        counts.append(requests("first import in the first environment", mount, python(world, first)))
-        python(world, first)()
-        counts.append(requests("third import in it", mount, python(world, first)))
-        counts.append(requests("first import in a second environment", mount, python(world, second)))
-        counts.append(requests("second import there", mount, python(world, second)))
+        names = [f"env-{k}" for k in range(TRIES + 1)]
+        for name in names:
+            world.create(mount / name, world.sci)
+        imports = [python(world, mount / name) for name in names]
+        imports[0]()
+        imports[0]()
+        counts.append(requests("third import in one environment", mount, imports[0]))
+        counts.append(requests("first import in another one", mount, *imports[1:]))
+        counts.append(requests("second import there", mount, *imports[1:]))
     with world.mount("envs-asked", "-r") as mount:
-        for _ in range(2):
-            python(world, mount / "first")()
-        counts.append(
-            requests("third import, read-only mount", mount, python(world, mount / "first"))
-        )
+        again = python(world, mount / names[0])
+        again()
+        again()
+        counts.append(requests("third import, read-only mount", mount, again))
     return [], counts
 
 
