@@ -12,6 +12,7 @@
 #include "cmd/compile.h"
 #include "cmd/env_cfg.h"
 #include "cmd/lock_diff.h"
+#include "cmd/private.h"
 #include "cmd/seed.h"
 
 #include <fcntl.h>
@@ -178,6 +179,35 @@ static void report(const struct target *t)
 	putchar('\n');
 }
 
+static void tell_hidden(void *arg, const char *name, bool uninstalled)
+{
+	const struct target *t = arg;
+
+	if (uninstalled)
+		cmd_fail("%s stays hidden in %s, as it was uninstalled there; `venvfs rm` and "
+			 "`venvfs "
+			 "create` begin anew",
+			name, t->path.path);
+	else
+		cmd_fail("%s is installed in %s privately too, and that one shows; `pip uninstall "
+			 "%s` there takes it away",
+			name, t->path.path, name);
+}
+
+/* Private files win over the lock, whatever is synced. */
+static void check_hidden(struct sync *s, struct target *t)
+{
+	auto_close int upper = cmd_open_upper(&t->path, NULL);
+	auto_free char *site = NULL;
+
+	if (upper < 0)
+		return;
+	if (asprintf(&site, "%s/site-packages", s->py->lib) < 0)
+		site = NULL;
+	else
+		private_hides(upper, site, t->new, tell_hidden, t);
+}
+
 static int sync_env(
 	struct sync *s, const char *env, enum compile_when when, bool *told, struct diag *diag)
 {
@@ -207,8 +237,10 @@ static int sync_env(
 	}
 	if (r == 0 && !is_same(&t))
 		r = env_cfg_switch(&t.cfg, &t.path, &t.id, diag);
-	if (r == 0)
+	if (r == 0) {
 		report(&t);
+		check_hidden(s, &t);
+	}
 	if (r == 0 && (!t.known || when == COMPILE_NOW)) {
 		fflush(stdout);
 		compile_added(s->ctx, s->py, t.new->lines, t.new->n, when);

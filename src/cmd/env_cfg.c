@@ -70,6 +70,15 @@ int env_cfg_switch(
 	return r < 0 ? diag_errno(diag, r, "can not write %s/pyvenv.cfg", p->path) : 0;
 }
 
+/* Facts are enough as they are while what they name can be used. */
+static bool is_usable(const struct interpreter *py)
+{
+	for (size_t i = 0; i < py->n_wheels; i++)
+		if (access(py->wheels[i], F_OK) < 0)
+			return false;
+	return py->markers && py->n_tags;
+}
+
 int env_cfg_interpreter(
 	struct store *s, const struct env_cfg *c, struct interpreter **ret, struct diag *diag)
 {
@@ -77,7 +86,7 @@ int env_cfg_interpreter(
 	auto_free char *ask = NULL;
 	int r = interpreter_for_cfg(s, &c->cfg, &py, diag);
 
-	if (r == 0 && py->markers && py->n_tags) {
+	if (r == 0 && is_usable(py)) {
 		*ret = py;
 		return 0;
 	}

@@ -9,6 +9,8 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/str.h"
+#include "py/name.h"
+#include "view/whiteout.h"
 
 #include <fcntl.h>
 #include <linux/limits.h>
@@ -181,7 +183,7 @@ static int copy_dir(struct copy *c, int from, int to, const char *path, unsigned
 		int r;
 
 		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
-			str_starts(e->d_name, ".venvfs-tmp."))
+			name_temporary(e->d_name))
 			continue;
 		if (depth == 0 &&
 			(strcmp(e->d_name, "pyvenv.cfg") == 0 || strcmp(e->d_name, ".venvfs") == 0))
@@ -212,4 +214,26 @@ int private_copy(int from, int to, size_t *ret_n, struct diag *diag)
 		return diag_set(diag, r, "%s", diag_text(&why, r));
 	*ret_n = c.n;
 	return 0;
+}
+
+void private_hides(int upper, const char *site, const struct lock *lock,
+	void (*each)(void *arg, const char *name, bool uninstalled), void *arg)
+{
+	auto_close int fd = io_open_beneath(upper, site, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	auto_closedir DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+
+	if (!d)
+		return;
+	fd = -1;
+	while ((e = readdir(d))) {
+		const char *gone = whiteout_of(e->d_name), *name = gone ? gone : e->d_name;
+		const char *dash = strchr(name, '-');
+		auto_str struct str normal = {0};
+
+		if (dash && str_ends(name, ".dist-info") &&
+			name_normalize(name, (size_t)(dash - name), &normal) == 0 &&
+			lock_find(lock, normal.p))
+			each(arg, normal.p, gone != NULL);
+	}
 }

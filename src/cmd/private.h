@@ -6,8 +6,7 @@
 #define CMD_PRIVATE_H
 
 #include "base/diag.h"
-
-#include <stddef.h>
+#include "store/lock.h"
 
 /* Copies them, whiteouts too, from the upper directory `from` to the empty one `to`: by reflink
  * where the file system can, with modes, times, links and the user's extended attributes. Earlier
@@ -15,5 +14,10 @@
  * (.venvfs) and files not in their place yet are left out. *ret_n: how many files and directories.
  * Durable when it returns. */
 int private_copy(int from, int to, size_t *ret_n, struct diag *diag);
+
+/* Distributions of `lock` that the upper directory hides: installed there in another copy, or
+ * uninstalled there. Calls `each` with the name; one that can not be read hides nothing. */
+void private_hides(int upper, const char *site, const struct lock *lock,
+	void (*each)(void *arg, const char *name, bool uninstalled), void *arg);
 
 #endif

@@ -193,6 +193,26 @@ static int ask(const char *path, struct interpreter **ret, struct diag *diag)
 	return 0;
 }
 
+/* A system's packages bring and upgrade pip without touching the Python: what was recorded of its
+ * wheels can be out of date all the same. */
+static int has_wheels(const struct interpreter *py, bool *ret)
+{
+	auto_free char *ensurepip = NULL;
+
+	*ret = py->n_wheels > 0 || py->n_tags > 0;
+	for (size_t i = 0; i < py->n_wheels; i++)
+		if (access(py->wheels[i], F_OK) < 0)
+			*ret = false;
+	if (py->n_wheels > 0)
+		return 0;
+	ensurepip = format_path("%s/%s/ensurepip/__init__.py", py->base_prefix, py->lib);
+	if (!ensurepip)
+		return -ENOMEM;
+	if (access(ensurepip, F_OK) == 0)
+		*ret = false;
+	return 0;
+}
+
 /* The facts of one executable. What an environment's python names as its base is asked itself,
  * as before 3.11 that may be an environment again. */
 static int from_path(struct store *s, const char *path, struct interpreter **ret, struct diag *diag)
@@ -203,6 +223,7 @@ static int from_path(struct store *s, const char *path, struct interpreter **ret
 	for (int i = 0; at && i < ENVIRONMENTS_MAX; i++) {
 		auto_of(interpreter) struct interpreter *py = NULL;
 		auto_free char *shimmed = NULL;
+		bool current = false;
 
 		r = resolve_shim(at, &shimmed);
 		if (r < 0)
@@ -212,11 +233,15 @@ static int from_path(struct store *s, const char *path, struct interpreter **ret
 			at = steal_ptr(shimmed);
 		}
 		r = interpreter_recorded(s, at, &py);
-		if (r == 0) {
+		if (r == 0)
+			r = has_wheels(py, &current);
+		if (r == 0 && current) {
 			*ret = steal_ptr(py);
 			return 0;
 		}
-		if (r != -ENOENT)
+		if (r == 0)
+			interpreter_unref(steal_ptr(py));
+		else if (r != -ENOENT)
 			return diag_errno(diag, r, "can not read the facts of %s in the store", at);
 		r = ask(at, &py, diag);
 		if (r < 0)

@@ -302,6 +302,19 @@ def test_many(venvfs, x, pins, index, small_wheels):
     assert has(venvfs) == {f"p{i}": "1.0" for i in range(30)}
 
 
+def test_private_distributions_are_told(venvfs, x, pins, index, small_wheels):
+    index.add(small_wheels("one"), small_wheels("two-b"), small_wheels("three"))
+    site = x / "lib/python3.11/site-packages"
+    (site / "one-0.9.dist-info").mkdir(parents=True)
+    (site / "other-1.dist-info").mkdir()
+    (site / ".wh.two_b-1.0.dist-info").touch()
+    r = venvfs("sync", "x", pins("one==1.0", "two-b==1.0", "three==1.0"))
+    told = sorted(r.stderr.splitlines())
+    assert len(told) == 2
+    assert told[0].startswith("venvfs: one is installed in ") and "pip uninstall one" in told[0]
+    assert told[1].startswith("venvfs: two-b stays hidden in ")
+
+
 # sources
 
 BACKEND = """
