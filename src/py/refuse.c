@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "py/refuse.h"
 
+#include "py/fold.h"
+
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
 enum { SHOWN_MAX = 300, REASON_MAX = 320 };
 
-/* The name with control bytes as \xNN; of a long one the end, which tells more. */
+/* The name with what is no printable UTF-8 as \xNN; of a long one the end, which tells more. */
 static const char *shown(const char *name, char buf[SHOWN_MAX])
 {
 	size_t len = strlen(name), n = 0, from = 0;
@@ -19,13 +23,20 @@ static const char *shown(const char *name, char buf[SHOWN_MAX])
 		while ((name[from] & 0xc0) == 0x80) /* not in the middle of a character */
 			from++;
 	}
-	for (size_t i = from; i < len && n + 5 < SHOWN_MAX; i++) {
-		unsigned char c = (unsigned char)name[i];
+	for (const char *p = name + from, *end = name + len, *next; p < end; p = next) {
+		int64_t c = (next = p, utf8_next(&next, end));
+		bool shows = c >= 0x20 && (c < 0x7f || c >= 0xa0);
 
-		if (c < 0x20 || c == 0x7f)
-			n += (size_t)snprintf(buf + n, SHOWN_MAX - n, "\\x%02x", c);
-		else
-			buf[n++] = (char)c;
+		if (c < 0) /* how far it went is not said */
+			next = p + 1;
+		if (n + 4 * (size_t)(next - p) >= SHOWN_MAX)
+			break;
+		for (; p < next; p++)
+			if (shows)
+				buf[n++] = *p;
+			else
+				n += (size_t)snprintf(
+					buf + n, SHOWN_MAX - n, "\\x%02x", (unsigned char)*p);
 	}
 	buf[n] = '\0';
 	return buf;
