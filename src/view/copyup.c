@@ -197,7 +197,7 @@ int copyup_name(struct view *v, struct inode *dir, const char *name, const struc
 	if (e->type == LOWER_LINK)
 		return symlinkat(e->target, dirfd, name) < 0 ? -errno : 0;
 	if (!d) {
-		r = str_addf(&path, "%s/", v->root);
+		r = str_add(&path, v->root);
 		if (r == 0)
 			r = inode_path(env->dir, &path);
 		if (r == 0)

@@ -418,7 +418,7 @@ int env_generate(struct view *v, struct inode *i, struct str *out)
 		return r;
 	if (!m.lower || m.lower->type != LOWER_GENERATED)
 		return -ENOENT;
-	r = str_addf(&path, "%s/", v->root);
+	r = str_add(&path, v->root);
 	if (r == 0)
 		r = inode_path(env->dir, &path);
 	if (r == 0)

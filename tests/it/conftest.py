@@ -23,6 +23,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 import wheelmaker  # noqa: E402
 
+pytest_plugins = ["twins"]
+
 SOURCES = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("VENVFS") or SOURCES / "venvfs").resolve()
 
