@@ -42,7 +42,7 @@ static int extract_file(struct dist *d, size_t i, int dir)
 	const struct entry *e = &d->manifest->entries[i];
 	const char *base = path_base(e->path);
 	auto_free char *parent = strndup(e->path, (size_t)(base - e->path));
-	auto_close int at = -1, fd = -1;
+	auto_close int fd = -1;
 	struct extent x;
 	int r;
 
@@ -313,15 +313,6 @@ int chooser_lock(struct chooser *c, const char *file, const struct wants *allow,
 {
 	auto_str struct str out = {0};
 	int r = run(c, "pylock", file, true, allow, &out, diag);
-
-	return r < 0 ? r : take_rows(out.p, ret, faults, diag);
-}
-
-int chooser_report(struct chooser *c, const char *file, struct wants *ret, struct str *faults,
-	struct diag *diag)
-{
-	auto_str struct str out = {0};
-	int r = run(c, "report", file, false, NULL, &out, diag);
 
 	return r < 0 ? r : take_rows(out.p, ret, faults, diag);
 }

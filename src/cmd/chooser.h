@@ -29,9 +29,6 @@ void chooser_free(struct chooser *c);
  * whose hashes limit the files. -EINVAL: `faults` gets one line for each thing that can not be had. */
 int chooser_lock(struct chooser *c, const char *file, const struct wants *allow, struct wants *ret,
 	struct str *faults, struct diag *diag);
-/* The report of `pip install --report`. */
-int chooser_report(struct chooser *c, const char *file, struct wants *ret, struct str *faults,
-	struct diag *diag);
 /* Whether each marker holds for the interpreter. */
 int chooser_markers(struct chooser *c, const char *const *markers, size_t n, bool *ret,
 	struct str *faults, struct diag *diag);

@@ -205,7 +205,8 @@ static int enter(struct job *job, struct transfer *t, struct download *d, int tr
 	if (r == 0)
 		r = hasher_begin(t->hasher);
 	if (r == 0 && set_options(t->easy, t) != CURLE_OK)
-		r = diag_set(&d->diag, -EPROTONOSUPPORT, "%s can not be downloaded", d->url);
+		r = diag_set(
+			&d->diag, -EPROTONOSUPPORT, "%s: its address is not understood", d->file);
 	if (r == 0 && api.multi_add_handle(job->multi, t->easy) != CURLM_OK) {
 		api.easy_cleanup(t->easy);
 		t->easy = NULL;
@@ -252,9 +253,7 @@ static int http_fault(struct transfer *t, CURLcode c)
 			&d->diag, -ENOENT, "%s: the server does not have it any more", d->file);
 	if (c == CURLE_UNSUPPORTED_PROTOCOL || c == CURLE_URL_MALFORMAT)
 		return diag_set(&d->diag, -EPROTONOSUPPORT,
-			"%s: not an address that can be "
-			"downloaded: %s",
-			d->file, d->url);
+			"%s: its address is none of https, http or file", d->file);
 	return diag_set(&d->diag, -EIO, "%s: %s", d->file, *t->why ? t->why : api.easy_strerror(c));
 }
 

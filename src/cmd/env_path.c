@@ -222,8 +222,6 @@ int cmd_env_path(struct cmd_context *ctx, const char *env, struct env_path *ret,
 		else if (r < 0)
 			diag_errno(diag, r, "%s", env);
 	} else {
-		auto_free char *joined = NULL;
-
 		r = cmd_root(ctx, &p.root, diag);
 		if (r == 0 && asprintf(&p.path, "%s/%s", p.root, env) < 0) {
 			p.path = NULL;

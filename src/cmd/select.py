@@ -9,7 +9,6 @@ best first, then lines "allow NAME SHA256..." for those of which only such files
 says what FILE is:
 
     pylock   a lock file of PEP 751
-    report   the report of `pip install --dry-run --report`
     markers  a marker a line; prints 1 or 0 for each
 
 Prints a line per distribution, fields between tabs, "" where unknown:
@@ -191,26 +190,6 @@ def emit_row(kind, name, version, file, digest, size, url, path, subdirectory, o
     emit(kind, name, version, file, digest, size, url, path, subdirectory, text)
 
 
-def report(path):
-    from packaging.utils import canonicalize_name
-
-    with open(path, encoding="utf-8") as f:
-        items = json.load(f)["install"]
-    for item in items:
-        name = canonicalize_name(item["metadata"]["name"])
-        version = item["metadata"]["version"]
-        info = item["download_info"]
-        url = info["url"]
-        file = unquote(urlsplit(url).path.rpartition("/")[2])
-        hashes = info.get("archive_info", {}).get("hashes")
-        if not hashes:  # pip before 23.0
-            algorithm, _, value = info.get("archive_info", {}).get("hash", "").partition("=")
-            hashes = {algorithm: value}
-        digest = hashes.get("sha256")
-        kind = "wheel" if file.endswith(".whl") else "sdist"
-        emit_row(kind, name, version, file, digest, None, url.partition("#")[0], None, None, None)
-
-
 def markers(path, environment):
     from packaging.markers import InvalidMarker, Marker
 
@@ -234,8 +213,6 @@ def main():
     try:
         if MODE == "pylock":
             pylock(FILE, environment, tags, allowed)
-        elif MODE == "report":
-            report(FILE)
         else:
             markers(FILE, environment)
     except Refused as e:
