@@ -142,7 +142,8 @@ def environment(data, config, sanitizer_logs):
         log = f"log_path={sanitizer_logs}/report"
         env["ASAN_OPTIONS"] = f"{log}:detect_stack_use_after_return=0:detect_leaks=1:halt_on_error=1"
         env["UBSAN_OPTIONS"] = f"{log}:print_stacktrace=1"
-        env["TSAN_OPTIONS"] = f"{log}:halt_on_error=0:exitcode=66:second_deadlock_stack=1"
+        suppressions = SOURCES / "tests" / "tsan.supp"
+        env["TSAN_OPTIONS"] = f"{log}:exitcode=66:second_deadlock_stack=1:suppressions={suppressions}"
     return env
 
 
