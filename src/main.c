@@ -31,7 +31,6 @@ static const struct cmd *const commands[] = {
 	&cmd_rm,
 	&cmd_materialize,
 	&cmd_of_store,
-	&cmd_of_store,
 };
 static const size_t n_commands = sizeof commands / sizeof *commands;
 
