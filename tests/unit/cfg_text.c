@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmd/cfg_text.h"
 
-#include "tap.h"
+#include "tests/tap.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmd/lock_diff.h"
 
-#include "tap.h"
+#include "tests/tap.h"
 
 static void add(struct lock *l, const char *name, const char *version, uint8_t address)
 {
