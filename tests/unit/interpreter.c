@@ -232,6 +232,7 @@ static void fake(const char *name, const char *version)
 	str_addf(&s,
 		"#!/bin/sh\necho >>%s/starts\ncat <<E\nvenvfs-python 1\nexecutable %s/%s\n"
 		"base-prefix %s\nversion %s\nimplementation cpython\nlib lib/python3.11\n"
+		"tag py3-none-any\n"
 		"end python\nE\n",
 		dir, dir, name, dir, version);
 	write_file(name, s.p, 0755);
