@@ -276,8 +276,10 @@ static void adopt_plan(struct view *v, struct inode *dir, struct str *text, stru
 	struct inode *cfg;
 
 	dir->env_checked = true;
-	if (env && p->have_lower)
+	if (env && p->have_lower) {
 		env_switch(v, env, steal_ptr(p->lower), !dir_locked);
+		pycs_drop(v, env);
+	}
 	cfg = inode_find(v->inodes, dir, CFG_NAME);
 	if (cfg) {
 		events_inval(v->events, cfg->id);
@@ -468,6 +470,7 @@ static int renew(
 					.old = lower_ref(old), .new = lower_ref(p.lower)};
 			set_fault(env, NULL);
 			env_switch(v, env, steal_ptr(p.lower), true);
+			pycs_drop(v, env);
 		}
 		pthread_rwlock_unlock(&v->lock);
 	}

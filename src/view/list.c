@@ -23,7 +23,7 @@ struct item {
 	bool costly;
 };
 
-struct listing {
+struct snapshot {
 	uint64_t dir;
 	uint32_t version;
 	const struct lower_dir *lower;
@@ -32,7 +32,7 @@ struct listing {
 	size_t n, cap;
 };
 
-static void listing_free(struct listing *l)
+static void snapshot_free(struct snapshot *l)
 {
 	if (!l)
 		return;
@@ -42,10 +42,10 @@ static void listing_free(struct listing *l)
 	free(l);
 }
 
-void listings_free(struct view *v)
+void snapshots_free(struct view *v)
 {
-	for (size_t k = 0; k < N_LISTINGS; k++)
-		listing_free(v->listings[k]);
+	for (size_t k = 0; k < N_SNAPSHOTS; k++)
+		snapshot_free(v->snapshots[k]);
 }
 
 static int each_upper(struct view *v, struct inode *dir, int dirfd,
@@ -118,12 +118,12 @@ static mode_t type_of(const struct merged *m)
 }
 
 struct building {
-	struct listing *list;
+	struct snapshot *list;
 	struct inode *dir;
 };
 
-static int add_item(struct listing *l, const char *name, uint64_t cookie, uint64_t ino, mode_t type,
-	bool costly)
+static int add_item(struct snapshot *l, const char *name, uint64_t cookie, uint64_t ino,
+	mode_t type, bool costly)
 {
 	char *copy = strdup(name);
 
@@ -157,9 +157,9 @@ static int by_cookie(const void *a, const void *b)
 	return x->cookie != y->cookie ? (x->cookie > y->cookie ? 1 : -1) : strcmp(x->name, y->name);
 }
 
-static int build(struct view *v, struct inode *dir, struct listing **ret)
+static int build(struct view *v, struct inode *dir, struct snapshot **ret)
 {
-	struct listing *l = calloc(1, sizeof *l);
+	struct snapshot *l = calloc(1, sizeof *l);
 	struct building b = {.list = l, .dir = dir};
 	int r;
 
@@ -179,7 +179,7 @@ static int build(struct view *v, struct inode *dir, struct listing **ret)
 		r = add_item(
 			l, CFG_NAME, COOKIE_CFG, dir->env->dir->st_ino ^ COOKIE_CFG, S_IFREG, true);
 	if (r < 0) {
-		listing_free(l);
+		snapshot_free(l);
 		return r;
 	}
 	qsort(l->items, l->n, sizeof *l->items, by_cookie);
@@ -188,14 +188,14 @@ static int build(struct view *v, struct inode *dir, struct listing **ret)
 }
 
 /* A remembered listing that is still true, or a new one. */
-static int take(struct view *v, struct inode *dir, bool fresh, struct listing **ret)
+static int take(struct view *v, struct inode *dir, bool fresh, struct snapshot **ret)
 {
-	struct listing *l = NULL, *old = NULL;
+	struct snapshot *l = NULL, *old = NULL;
 	int r;
 
 	pthread_mutex_lock(&v->mutex);
-	for (size_t k = 0; k < N_LISTINGS && !l && !fresh; k++) {
-		struct listing *x = v->listings[k];
+	for (size_t k = 0; k < N_SNAPSHOTS && !l && !fresh; k++) {
+		struct snapshot *x = v->snapshots[k];
 
 		if (x && x->dir == dir->id && x->version == dir->version &&
 			x->lower == dir->lower) {
@@ -213,17 +213,17 @@ static int take(struct view *v, struct inode *dir, bool fresh, struct listing **
 		return r;
 	l->users = 2; /* the caller and the memory */
 	pthread_mutex_lock(&v->mutex);
-	old = v->listings[v->next_listing % N_LISTINGS];
-	v->listings[v->next_listing++ % N_LISTINGS] = l;
+	old = v->snapshots[v->next_snapshot % N_SNAPSHOTS];
+	v->snapshots[v->next_snapshot++ % N_SNAPSHOTS] = l;
 	if (old && --old->users)
 		old = NULL;
 	pthread_mutex_unlock(&v->mutex);
-	listing_free(old);
+	snapshot_free(old);
 	*ret = l;
 	return 0;
 }
 
-static void give_back(struct view *v, struct listing *l)
+static void give_back(struct view *v, struct snapshot *l)
 {
 	bool last;
 
@@ -231,14 +231,14 @@ static void give_back(struct view *v, struct listing *l)
 	last = --l->users == 0;
 	pthread_mutex_unlock(&v->mutex);
 	if (last)
-		listing_free(l);
+		snapshot_free(l);
 }
 
 int view_readdir(struct view *v, uint64_t dir_ino, off_t off,
 	int (*each)(void *arg, const struct view_list_entry *e), void *arg)
 {
 	struct inode *dir = inode_get(v->inodes, dir_ino);
-	struct listing *l;
+	struct snapshot *l;
 	size_t a = 0, b;
 	int r;
 

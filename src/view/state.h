@@ -25,12 +25,8 @@ struct pending { /* a writer sent back to walk its path again */
 };
 enum { N_PENDING = 256 };
 
-struct listing; /* The view's `name` in `dir` is not the store's any more: bytecode derived from it
-		 * must not be used. Queues; wait with events_wait() once no lock is held. */
-void source_changed(struct view *v, struct inode *dir, const char *name);
-
-/* list.c */
-enum { N_LISTINGS = 8 };
+struct snapshot; /* list.c */
+enum { N_SNAPSHOTS = 8 };
 
 struct view {
 	char *root;
@@ -48,8 +44,8 @@ struct view {
 	struct pending pending[N_PENDING];
 	size_t next_pending;
 	int64_t stamp;
-	struct listing *listings[N_LISTINGS];
-	size_t next_listing;
+	struct snapshot *snapshots[N_SNAPSHOTS];
+	size_t next_snapshot;
 };
 
 enum env_state {
@@ -151,6 +147,10 @@ void env_switch(struct view *v, struct env *env, struct lower *lower, bool top);
 /* What env_switch() left out for want of `top`. Either may be NULL. */
 void switch_expire_top(struct view *v, struct inode *dir, struct lower *old, struct lower *new);
 
+/* pycs.c: private bytecode goes where the store's has come to stand for it. Structure lock for
+ * writing; queues. */
+void pycs_drop(struct view *v, struct env *env);
+
 /* draft.c */
 struct inode *draft_find(struct view *v, struct inode *dir, uint32_t tid); /* referenced, or NULL */
 int draft_make(struct view *v, struct inode *dir, const struct str *text, uint32_t tid,
@@ -185,7 +185,7 @@ int copyup_name(struct view *v, struct inode *dir, const char *name, const struc
 void source_changed(struct view *v, struct inode *dir, const char *name);
 
 /* list.c */
-void listings_free(struct view *v);
+void snapshots_free(struct view *v);
 int list_each(struct view *v, struct inode *dir,
 	int (*f)(void *arg, const char *name, const struct merged *m), void *arg);
 

@@ -74,7 +74,7 @@ void view_free(struct view *v)
 		return;
 	while (v->envs)
 		env_end(v, v->envs);
-	listings_free(v);
+	snapshots_free(v);
 	inodes_free(v->inodes);
 	events_free(v->events);
 	if (v->root_fd >= 0)
