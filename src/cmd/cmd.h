@@ -30,6 +30,12 @@ extern const struct cmd cmd_create, cmd_sync, cmd_ls, cmd_show, cmd_clone, cmd_r
 int cmd_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));                          /* 1 */
 int cmd_usage(const struct cmd *cmd, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* 2 */
 
+/* "1 wheel", "2 wheels" */
+static inline const char *plural(size_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
 /* The store of the configuration, opened once; NULL after telling why not. Borrowed. */
 struct store *cmd_store(struct cmd_context *ctx);
 

@@ -166,7 +166,7 @@ static int run(struct cmd_context *ctx, char **paths, size_t n, enum compile_whe
 	if (r == 0 && json)
 		r = print_json(&a);
 	else if (r == 0 && a.n_bad < n)
-		printf("%zu wheel%s in the store\n", n - a.n_bad, n - a.n_bad == 1 ? "" : "s");
+		printf("%zu wheel%s in the store\n", n - a.n_bad, plural(n - a.n_bad));
 	if (r == 0)
 		compile_all(ctx, &a, when); /* what fails was told, and is no fault of the wheels */
 	code = r < 0 ? cmd_fail("%s", diag_text(&diag, r)) : a.n_bad ? 1 : 0;

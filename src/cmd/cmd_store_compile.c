@@ -27,7 +27,8 @@ static void report(const struct compile_totals *t)
 	if (t->n_dists == 0 && t->n_failed == 0)
 		puts("all bytecode is there");
 	if (t->n_dists)
-		printf("%zu distributions compiled, %zu files", t->n_dists, t->n_files);
+		printf("%zu distribution%s compiled, %zu file%s", t->n_dists, plural(t->n_dists),
+			t->n_files, plural(t->n_files));
 	if (t->n_dists && t->n_uncompiled)
 		printf(" (%zu sources do not compile and have none)", t->n_uncompiled);
 	if (t->n_dists)

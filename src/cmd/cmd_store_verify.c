@@ -54,9 +54,9 @@ int cmd_store_verify(struct cmd_context *ctx, int argc, char **argv)
 			stats.n_dists, stats.n_files, stats.n_blobs, stats.n_locks,
 			(unsigned long long)stats.bytes, stats.n_bad, faults.p ? faults.p : "");
 	else
-		printf("%zu distributions, %zu files, %.1f MB read, %zu fault%s\n", stats.n_dists,
-			stats.n_files, (double)stats.bytes / 1e6, stats.n_bad,
-			stats.n_bad == 1 ? "" : "s");
+		printf("%zu distribution%s, %zu file%s, %.1f MB read, %zu fault%s\n", stats.n_dists,
+			plural(stats.n_dists), stats.n_files, plural(stats.n_files),
+			(double)stats.bytes / 1e6, stats.n_bad, plural(stats.n_bad));
 	if (stats.n_bad && !json)
 		fputs("Adding the wheel of a damaged distribution again mends it.\n", stderr);
 	return stats.n_bad ? 1 : 0;

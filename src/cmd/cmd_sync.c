@@ -167,7 +167,7 @@ static void report(const struct target *t)
 {
 	struct lock_diff d = lock_diff_print(t->old, t->new);
 
-	printf("%s: %zu distributions", t->path.path, t->new->n);
+	printf("%s: %zu distribution%s", t->path.path, t->new->n, plural(t->new->n));
 	if (!d.n_added && !d.n_removed && !d.n_changed)
 		printf(", as before");
 	if (d.n_added)
