@@ -182,6 +182,7 @@ static int rename_locked(struct view *v, const struct move *mv)
 		inode_put(v->inodes, i);
 		return r;
 	}
+	r = 0;
 	upper_unwhiteout(new_fd, mv->new_name);
 	forget_target(v, mv);
 	if (i) {
