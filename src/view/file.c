@@ -71,7 +71,8 @@ static int open_inode(
 		break;
 	case INODE_CFG:
 		if (writes(flags)) {
-			pending_add(v, who->tid, i->id);
+			if (i->parent)
+				pending_add(v, who->tid, i->parent->id);
 			return -ESTALE;
 		}
 		break;
@@ -79,14 +80,11 @@ static int open_inode(
 		if (i->owner_tid != who->tid) {
 			/* a stranger with the writer's dentry: the published file is another inode
 			 */
-			struct inode *cfg =
-				i->parent ? inode_find(v->inodes, i->parent, CFG_NAME) : NULL;
-
-			if (cfg && writes(flags))
-				pending_add(v, who->tid, cfg->id);
-			inode_put(v->inodes, cfg);
+			if (i->parent && writes(flags))
+				pending_add(v, who->tid, i->parent->id);
 			return -ESTALE;
 		}
+		pending_drop(v, who->tid);
 		ret->flush = true;
 		break;
 	}

@@ -169,7 +169,9 @@ static int answer_lower(struct view *v, struct inode *dir, const char *name, con
 	return -EIO;
 }
 
-/* pyvenv.cfg means different things to its writer, who has a draft, and to everybody else. */
+/* pyvenv.cfg means different things to its writer, who has a draft, and to everybody else. A writer
+ * is remembered under the directory's number: the file's own may be forgotten while the kernel walks
+ * again. */
 static int answer_cfg(struct view *v, struct inode *dir, const struct merged *m,
 	const struct caller *who, struct view_entry *ret)
 {
@@ -184,8 +186,7 @@ static int answer_cfg(struct view *v, struct inode *dir, const struct merged *m,
 		(env->state == ENV_ASIDE && env->aside_tid == who->tid))
 		return m->what == NAME_UPPER ? answer_upper(v, dir, CFG_NAME, m, ret) : -ENOENT;
 	i = child(v, dir, CFG_NAME, INODE_CFG, &seed);
-	if (i && pending_has(v, who->tid, i->id)) {
-		pending_drop(v, who->tid);
+	if (i && pending_has(v, who->tid, dir->id)) {
 		inode_put(v->inodes, i);
 		ret->brief = true;
 		if (draft_make(v, dir, &env->text, who->tid, &draft) < 0)
