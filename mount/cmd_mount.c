@@ -16,12 +16,15 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
-#include <signal.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
+
+enum { DAEMON_END_MS = 5000 };
 
 static int is_path(void *arg, const char *path)
 {
@@ -242,7 +245,8 @@ const struct cmd cmd_mount = {
 	.run = run_mount,
 };
 
-static pid_t daemon_of(const char *root)
+/* A descriptor of the daemon's process, -1 if it can not be had. */
+static int daemon_of(const char *root)
 {
 	char text[256], *p;
 	ssize_t n = getxattr(root, "user.venvfs.upper", text, sizeof text - 1);
@@ -251,14 +255,15 @@ static pid_t daemon_of(const char *root)
 		return -1;
 	text[n] = '\0';
 	p = strncmp(text, "/proc/", 6) == 0 ? text + 6 : NULL;
-	return p ? (pid_t)strtol(p, NULL, 10) : -1;
+	return p ? (int)syscall(SYS_pidfd_open, (pid_t)strtol(p, NULL, 10), 0) : -1;
 }
 
 static int run_umount(struct cmd_context *ctx, int argc, char **argv)
 {
 	auto_str struct str root = {0};
+	auto_close int daemon = -1;
 	struct diag diag = {0};
-	pid_t daemon;
+	bool dead;
 	int r;
 
 	if (getopt(argc, argv, "") != -1)
@@ -271,15 +276,16 @@ static int run_umount(struct cmd_context *ctx, int argc, char **argv)
 			"%s: %s", argv[optind] ? argv[optind] : ctx->config.root, strerror(-r));
 	if (!is_mounted(root.p))
 		return cmd_fail("%s: is not mounted", root.p);
-	daemon = is_dead(root.p) ? -1 : daemon_of(root.p);
-	r = unmount(root.p, daemon < 0, &diag);
+	dead = is_dead(root.p);
+	daemon = dead ? -1 : daemon_of(root.p);
+	r = unmount(root.p, dead, &diag);
 	if (r == -EBUSY)
 		return cmd_fail("%s: is in use; `fuser -vm %s` tells by whom", root.p, root.p);
 	if (r < 0)
 		return cmd_fail("%s: %s", root.p, diag_text(&diag, r));
 	/* what it still writes belongs to the directory that now shows */
-	for (int k = 0; daemon > 0 && k < 500 && kill(daemon, 0) == 0; k++)
-		nanosleep(&(struct timespec){.tv_nsec = 10 * 1000 * 1000}, NULL);
+	if (daemon >= 0)
+		poll(&(struct pollfd){.fd = daemon, .events = POLLIN}, 1, DAEMON_END_MS);
 	return 0;
 }
 
