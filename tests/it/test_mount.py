@@ -195,6 +195,7 @@ def test_opens_are_all_that_a_warm_mount_asks(venvfs, root, mounts):
     top = site(root / "x")
     for _ in range(3):
         read(top / "demo/mod.py")
+        (top / "demo/mod.py").stat()
     before = m.requests()
     read(top / "demo/mod.py")
     (top / "demo/mod.py").stat()
