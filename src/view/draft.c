@@ -26,24 +26,39 @@ struct inode *draft_find(struct view *v, struct inode *dir, uint32_t tid)
 	return inode_find(v->inodes, dir, name);
 }
 
+struct seed {
+	uint32_t tid;
+	uint64_t st_ino;
+};
+
 static void seed_draft(struct inode *i, void *arg)
 {
-	i->owner_tid = *(uint32_t *)arg;
+	const struct seed *seed = arg;
+
+	i->owner_tid = seed->tid;
+	i->st_ino = seed->st_ino;
 }
 
 int draft_make(
 	struct view *v, struct inode *dir, const struct str *text, uint32_t tid, struct inode **ret)
 {
+	struct seed seed = {.tid = tid};
+	struct merged m;
 	struct inode *i;
 	char name[32];
-	int r = 0;
+	int r = merge_lookup(v, dir, CFG_NAME, &m);
 
+	if (r < 0)
+		return r;
+	/* vim compares the number before and after it opened the file for writing */
+	seed.st_ino = attr_number(dir, CFG_NAME, &m);
 	draft_name(tid, name);
-	i = inode_make(v->inodes, dir, name, INODE_DRAFT, seed_draft, &tid);
+	i = inode_make(v->inodes, dir, name, INODE_DRAFT, seed_draft, &seed);
 	if (!i)
 		return -ENOMEM;
 	inode_lock(i);
 	str_truncate(&i->text, 0);
+	i->refused = 0;
 	if (text && text->len)
 		r = str_add_mem(&i->text, text->p, text->len);
 	i->dirty = !text; /* a created file is published even if nothing was written */
@@ -77,7 +92,10 @@ int draft_publish(struct view *v, struct inode *i, const struct caller *who)
 	int r = 0;
 
 	inode_lock(i);
-	if (i->dirty && dir) {
+	if (i->refused) {
+		r = i->refused;
+		i->dirty = false;
+	} else if (i->dirty && dir) {
 		r = str_add_mem(&text, i->text.p ? i->text.p : "", i->text.len);
 		i->dirty = r < 0;
 	} else {

@@ -231,7 +231,10 @@ static int complete_text(struct view *v, struct inode *dir, struct str *text, st
 	pthread_rwlock_rdlock(&v->lock);
 	ordinary =
 		dir->env && dir->env->state != ENV_GHOST && dir->env->lock_kind == CFG_LOCK_ABSENT;
-	ours = dir->env && dir->env->state != ENV_GHOST && dir->env->lock_kind == CFG_LOCK_DIGEST;
+	/* virtualenv unlinks the file and writes a new one, and means to keep what is installed; what
+	 * clears an environment removes other names as well */
+	ours = dir->env && dir->env->lock_kind == CFG_LOCK_DIGEST &&
+	       (dir->env->state != ENV_GHOST || !dir->env->gone.len);
 	if (ours)
 		lock = dir->env->lock;
 	pthread_rwlock_unlock(&v->lock);

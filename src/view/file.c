@@ -198,7 +198,7 @@ static int read_inode(
 	switch ((enum inode_kind)i->kind) {
 	case INODE_UPPER:
 		fresh = !i->n_open; /* a read-only mount delivers no opens */
-		r = fresh ? open_upper(v, i, false) : 0;
+		r = open_upper(v, i, false); /* also one that was pyvenv.cfg when it was opened */
 		if (r < 0)
 			return r;
 		ret->owned = malloc(size);
@@ -279,8 +279,10 @@ static int write_draft(struct inode *i, const void *buf, size_t size, off_t off)
 {
 	size_t end;
 
-	if (off < 0 || (uint64_t)off + size > CFG_MAX)
+	if (off < 0 || (uint64_t)off + size > CFG_MAX) {
+		i->refused = -EFBIG; /* what is there of the text is not what its writer means */
 		return -EFBIG;
+	}
 	end = (size_t)off + size;
 	if (end > i->text.len) {
 		size_t old = i->text.len;

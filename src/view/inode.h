@@ -69,6 +69,7 @@ struct inode {
 	int64_t size;	    /* GENERATED: size once known, else -1 */
 	uint32_t owner_tid; /* DRAFT: who writes */
 	bool dirty;	    /* DRAFT */
+	int refused;	    /* DRAFT: why a write failed; such a draft is never published */
 	struct dist *dist;  /* LAZY, referenced */
 	uint32_t entry;
 	uint64_t upper_dev, upper_ino; /* of a hard-linked file: the key of inodes_by_link */
