@@ -15,6 +15,9 @@
 
 #define INO_UPPER (1ull << 62)
 #define INO_VIEW (INO_UPPER | INO_UPPER >> 1)
+#define INO_HASH (INO_UPPER >> 2)
+/* cp(1) goes by number: what it copies into must not be an environment before all else is there */
+#define INO_CFG (INO_VIEW | INO_HASH)
 
 static uint64_t upper_ino(const struct stat *st)
 {
@@ -33,6 +36,8 @@ uint64_t attr_number(const struct inode *dir, const char *name, const struct mer
 	struct env *env;
 	uint64_t h;
 
+	if (dir->env && strcmp(name, CFG_NAME) == 0)
+		return INO_CFG | (dir->st_ino & (INO_HASH - 1));
 	if (m->what == NAME_UPPER && !m->lower)
 		return upper_ino(&m->st);
 	env = env_of(dir);
@@ -41,7 +46,7 @@ uint64_t attr_number(const struct inode *dir, const char *name, const struct mer
 	h = (dir->lower ? lower_hash(dir->lower) : 0) * 0x9e3779b97f4a7c15ull +
 	    checksum(name, strlen(name));
 	h ^= (env ? env->dir->st_ino : 0) * 0xc2b2ae3d27d4eb4full;
-	return INO_VIEW | (h & (INO_UPPER / 2 - 1));
+	return INO_VIEW | (h & (INO_HASH - 1));
 }
 
 void attr_store(struct view *v, const struct dist *d, size_t entry, struct stat *ret)

@@ -56,8 +56,8 @@ static bool shows_lower(const struct level *at, const char *name)
 }
 
 /* The lower tree has seen to it that "mod.cpython-311.pyc" belongs to its mod.py; `at`,
- * __pycache__'s parent, must show that very file. */
-static bool source_shows(const struct level *at, const char *pyc)
+ * __pycache__'s parent, must not have another (see merge.c). */
+static bool source_lets(const struct level *at, const char *pyc)
 {
 	char name[NAME_MAX + 4];
 	const char *tag = strrchr(pyc, '.');
@@ -68,29 +68,13 @@ static bool source_shows(const struct level *at, const char *pyc)
 		return false;
 	memcpy(name, pyc, (size_t)(tag - pyc));
 	strcpy(name + (tag - pyc), ".py");
-	return shows_lower(at, name);
+	return !listing_have(&at->names, name);
 }
 
 static bool derived_shows(
 	const struct level *above, const struct lower_dir *pycache, const char *pyc)
 {
-	return above && above->lower == pycache->parent && source_shows(above, pyc);
-}
-
-/* A __pycache__ whose every entry is hidden is not there either. */
-static int dir_shows(struct job *job, const struct level *at, struct lower_dir *dir, bool *ret)
-{
-	int r;
-
-	*ret = true;
-	if (strcmp(dir->name, "__pycache__") != 0)
-		return 0;
-	r = lower_load(job->lower, dir);
-	for (size_t i = 0; r == 0 && i < dir->n; i++)
-		if (!dir->entries[i].derived || derived_shows(at, dir, dir->entries[i].name))
-			return 0;
-	*ret = false;
-	return r;
+	return above && above->lower == pycache->parent && source_lets(above, pyc);
 }
 
 static int new_file(const struct level *at, const char *name)
@@ -272,13 +256,9 @@ static int put_upper(struct job *job, const struct level *at, const char *name)
 
 static int put_lower(struct job *job, const struct level *at, const struct lower_entry *e)
 {
-	bool shows;
-	int r;
-
 	switch ((enum lower_type)e->type) {
 	case LOWER_DIR:
-		r = dir_shows(job, at, e->dir, &shows);
-		return r < 0 || !shows ? r : put_dir(job, at, e->name, false, e);
+		return put_dir(job, at, e->name, false, e);
 	case LOWER_FILE:
 		if (e->derived && !derived_shows(at->above, at->lower, e->name))
 			return 0;

@@ -177,7 +177,7 @@ static int build(struct view *v, struct inode *dir, struct snapshot **ret)
 	/* saved aside, pyvenv.cfg is there for everybody but the editor that is saving it */
 	if (r == 0 && dir->env && dir->env->state == ENV_ASIDE)
 		r = add_item(
-			l, CFG_NAME, COOKIE_CFG, dir->env->dir->st_ino ^ COOKIE_CFG, S_IFREG, true);
+			l, CFG_NAME, COOKIE_CFG, attr_number(dir, CFG_NAME, NULL), S_IFREG, true);
 	if (r < 0) {
 		snapshot_free(l);
 		return r;

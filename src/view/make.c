@@ -31,14 +31,22 @@ static int prepare(struct view *v, struct inode *dir, const char *name)
 	return r < 0 ? r : upper_open(v, dir);
 }
 
+/* The name is there: it may be another source in the place of one of the store's. */
+static int show(struct view *v, struct inode *dir, int dirfd, const char *name,
+	const struct caller *who, struct view_entry *ret)
+{
+	upper_unwhiteout(dirfd, name);
+	source_changed(v, dir, name);
+	upper_touch(v, dir);
+	return lookup_locked(v, dir, dirfd, name, who, ret);
+}
+
 static int finish(struct view *v, struct inode *dir, int dirfd, const char *name,
 	const struct caller *who, struct view_entry *ret)
 {
-	int r = upper_own(v, dirfd, name, who);
+	int r = upper_own(v, dirfd, name, who), shown = show(v, dir, dirfd, name, who, ret);
 
-	upper_unwhiteout(dirfd, name);
-	upper_touch(v, dir);
-	return r < 0 ? r : lookup_locked(v, dir, dirfd, name, who, ret);
+	return r < 0 ? r : shown;
 }
 
 static int hides_dir(struct inode *dir, const char *name)
@@ -99,6 +107,7 @@ int view_mkdir(struct view *v, uint64_t dir_ino, const char *name, mode_t mode,
 	if (r == 0)
 		r = finish(v, dir, fd, name, who, ret);
 	pthread_rwlock_unlock(&v->lock);
+	events_wait(v->events);
 	return r;
 }
 
@@ -119,6 +128,7 @@ int view_mknod(struct view *v, uint64_t dir_ino, const char *name, mode_t mode, 
 	if (r == 0)
 		r = finish(v, dir, fd, name, who, ret);
 	pthread_rwlock_unlock(&v->lock);
+	events_wait(v->events);
 	return r;
 }
 
@@ -136,6 +146,7 @@ int view_symlink(struct view *v, uint64_t dir_ino, const char *name, const char 
 	if (r == 0)
 		r = finish(v, dir, fd, name, who, ret);
 	pthread_rwlock_unlock(&v->lock);
+	events_wait(v->events);
 	return r;
 }
 
@@ -172,12 +183,10 @@ int view_link(struct view *v, uint64_t ino, uint64_t dir_ino, const char *name,
 	}
 	if (r == 0 && fstat(handle, &st) == 0)
 		inode_set_link(v->inodes, i, st.st_dev, st.st_ino);
-	if (r == 0) {
-		upper_unwhiteout(fd, name);
-		upper_touch(v, dir);
-		r = lookup_locked(v, dir, fd, name, who, ret);
-	}
+	if (r == 0)
+		r = show(v, dir, fd, name, who, ret);
 	pthread_rwlock_unlock(&v->lock);
+	events_wait(v->events);
 	return r;
 }
 
@@ -238,5 +247,6 @@ int view_create(struct view *v, uint64_t dir_ino, const char *name, mode_t mode,
 		inode_ref(v->inodes, i);
 	}
 	pthread_rwlock_unlock(&v->lock);
+	events_wait(v->events);
 	return r;
 }

@@ -46,48 +46,43 @@ static int dir_below(struct inode *dir, int dirfd, const char *name,
 	return r < 0 ? r : lower_walk(env->lower, path.p, ret);
 }
 
-/* Derived bytecode shows where its source is the very file it was made from: the lower tree has
- * seen to the store's part of that, here is the upper's. `dir` is __pycache__'s parent. */
-static int source_is_lower(struct view *v, struct inode *dir, int dirfd, const char *pyc, bool *ret)
+/* What the source of derived bytecode is. The lower tree has seen to it that the store's is the
+ * very file it was made from. `dir` is __pycache__'s parent. */
+static int source_of(struct view *v, struct inode *dir, const char *pyc, enum meaning *ret)
 {
+	auto_close int fd = -1;
 	char name[NAME_MAX + 1];
 	const char *tag = strrchr(pyc, '.'); /* "mod.cpython-311.pyc": two suffixes off */
 	struct merged m;
 	int r;
 
-	*ret = false;
+	*ret = NAME_UPPER;
 	while (tag && tag > pyc && *--tag != '.')
 		;
 	if (!tag || tag == pyc || (size_t)(tag - pyc) + sizeof ".py" > sizeof name)
 		return 0;
 	memcpy(name, pyc, (size_t)(tag - pyc));
 	strcpy(name + (tag - pyc), ".py");
-	r = merge_lookup_at(v, dir, dirfd, name, &m);
+	if (dir->upper) {
+		fd = upper_open(v, dir);
+		if (fd < 0)
+			return fd;
+	}
+	r = merge_lookup_at(v, dir, fd, name, &m);
 	if (r == 0)
-		*ret = m.what == NAME_LOWER;
+		*ret = m.what;
 	return r;
 }
 
-/* A lower __pycache__ that holds derived bytecode alone vanishes with the last source. */
-static int pycache_shows(
-	struct view *v, struct inode *dir, int dirfd, struct lower_dir *pycache, bool *ret)
+/* A private source hides it. A deleted one does not: nobody would find it there, and uninstallers
+ * that listed both delete both. */
+static int derived_shows(struct view *v, struct inode *dir, const char *pyc, bool *ret)
 {
-	struct env *env = env_of(dir);
-	int r = lower_load(env->lower, pycache);
+	enum meaning source;
+	int r = source_of(v, dir, pyc, &source);
 
-	*ret = true;
-	if (r < 0 || dirfd < 0)
-		return r;
-	for (size_t k = 0; k < pycache->n; k++) {
-		if (!pycache->entries[k].derived) {
-			*ret = true;
-			return 0;
-		}
-		r = source_is_lower(v, dir, dirfd, pycache->entries[k].name, ret);
-		if (r < 0 || *ret)
-			return r;
-	}
-	return 0;
+	*ret = r == 0 && (source == NAME_LOWER || source == NAME_NONE);
+	return r;
 }
 
 static bool is_gone(const struct env *env, const char *name)
@@ -139,13 +134,7 @@ int merge_lookup_at(
 		bool shows = true;
 
 		if (below->derived && dir->parent) {
-			auto_close int above = dir->parent->upper ? upper_open(v, dir->parent) : -1;
-
-			r = source_is_lower(v, dir->parent, above, name, &shows);
-			if (r < 0)
-				return r;
-		} else if (below->type == LOWER_DIR && strcmp(name, "__pycache__") == 0) {
-			r = pycache_shows(v, dir, dirfd, below->dir, &shows);
+			r = derived_shows(v, dir->parent, name, &shows);
 			if (r < 0)
 				return r;
 		}
@@ -170,26 +159,39 @@ int merge_lookup(struct view *v, struct inode *dir, const char *name, struct mer
 	return merge_lookup_at(v, dir, fd, name, ret);
 }
 
+struct counting {
+	struct view *v;
+	struct inode *dir;
+	struct lower *lower;
+};
+
 static int count_real(void *arg, const char *name, const struct merged *m)
 {
-	struct lower *lower = arg;
+	const struct counting *c = arg;
+	enum meaning source;
 	int r;
 
 	if (m->what != NAME_LOWER)
 		return 1;
+	if (m->lower->derived && c->dir->parent) {
+		r = source_of(c->v, c->dir->parent, name, &source);
+		return r < 0 ? r : source != NAME_NONE;
+	}
 	if (m->lower->type != LOWER_DIR || strcmp(name, "__pycache__") != 0)
-		return !m->lower->derived;
-	r = lower_load(lower, m->lower->dir);
+		return 1;
+	r = lower_load(c->lower, m->lower->dir);
 	for (size_t k = 0; r == 0 && k < m->lower->dir->n; k++)
 		r = !m->lower->dir->entries[k].derived;
 	return r;
 }
 
-/* What the store's bytecode alone keeps alive does not count. */
+/* Derived bytecode does not count once its source is deleted, nor a __pycache__ that has no other:
+ * its sources are in the directory itself. */
 int merge_is_empty(struct view *v, struct inode *dir)
 {
 	struct env *env = env_of(dir);
-	int r = list_each(v, dir, count_real, env ? env->lower : NULL);
+	struct counting c = {.v = v, .dir = dir, .lower = env ? env->lower : NULL};
+	int r = list_each(v, dir, count_real, &c);
 
 	return r < 0 ? r : r == 0;
 }

@@ -262,6 +262,8 @@ static int rename_to_cfg(struct view *v, const struct move *mv)
 			i->fd = -1;
 		}
 		i->kind = mv->new_dir->env ? INODE_CFG : INODE_UPPER;
+		if (i->kind == INODE_CFG)
+			i->st_ino = attr_number(mv->new_dir, CFG_NAME, NULL);
 		inode_unlock(i);
 		inode_move(v->inodes, i, mv->new_dir, CFG_NAME);
 		events_inval(v->events, i->id);

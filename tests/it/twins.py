@@ -5,9 +5,11 @@ The ordinary one is made first, at the very path that the mounted one will have,
 so every text in it names that path, and both can be compared byte for byte.
 """
 
+import hashlib
 import os
 import stat
 import subprocess
+from pathlib import Path
 
 import pytest
 import wheelmaker
@@ -139,11 +141,12 @@ def python_version(python):
 
 
 def bytecode(path):
+    """What tree() leaves out: pip compiles, and names are by version."""
     return path.name == "__pycache__" or path.suffix == ".pyc"
 
 
-def tree(top, skip=bytecode, content=True):
-    """{path: (mode, symlink's target or bytes or None)} of all below `top`."""
+def tree(top, skip=bytecode, content=Path.read_bytes):
+    """{path: (mode, symlink's target or content(path) or None)} of all below `top`."""
     found = {}
     for directory, dirs, files in os.walk(top):
         dirs[:] = [d for d in dirs if not skip(top / directory / d)]
@@ -154,12 +157,20 @@ def tree(top, skip=bytecode, content=True):
             st = path.lstat()
             if stat.S_ISLNK(st.st_mode):
                 what = os.readlink(path)
-            elif stat.S_ISREG(st.st_mode) and content:
-                what = path.read_bytes()
+            elif stat.S_ISREG(st.st_mode):
+                what = content(path)
             else:
                 what = None
             found[str(path.relative_to(top))] = (stat.filemode(st.st_mode), what)
     return found
+
+
+def digest(path):
+    """For trees too large for memory: bytes of what comparable() looks into, else a digest."""
+    if path.name in ("RECORD", "INSTALLER", "pyvenv.cfg"):
+        return path.read_bytes()
+    with path.open("rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
 
 
 def without_lock(text):
