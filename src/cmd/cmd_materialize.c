@@ -5,7 +5,9 @@
 #include "view/materialize.h"
 
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* As os.path.abspath: by the text alone, so that the path written into scripts is the one that was
  * typed. */
@@ -43,6 +45,22 @@ static int absolute(const char *path, struct str *ret)
 	return 0;
 }
 
+/* Whether `dest`, which need not exist, lies in the directory `env`. Through a mount the two have
+ * other numbers than what lies behind it, so this can only be told by path. */
+static bool lies_in(const char *dest, const char *env)
+{
+	auto_free char *top = realpath(env, NULL), *real = realpath(dest, NULL);
+	size_t n = top ? strlen(top) : 0;
+
+	if (!real) {
+		const char *slash = strrchr(dest, '/');
+		auto_free char *parent = strndup(dest, slash == dest ? 1 : (size_t)(slash - dest));
+
+		real = parent ? realpath(parent, NULL) : NULL;
+	}
+	return top && real && strncmp(real, top, n) == 0 && (real[n] == '/' || !real[n]);
+}
+
 static int run(struct cmd_context *ctx, int argc, char **argv)
 {
 	struct env_path env = {0};
@@ -65,9 +83,16 @@ static int run(struct cmd_context *ctx, int argc, char **argv)
 	if (r < 0)
 		return cmd_fail("%s: %s", argv[first + 1], strerror(-r));
 	r = cmd_env_path(ctx, argv[first], &env, &diag);
+	if (r == 0 && lies_in(dest.p, env.path))
+		r = diag_set(&diag, -EINVAL,
+			"%s lies in the environment itself: give a directory outside of it",
+			dest.p);
 	if (r == 0) {
 		upper = cmd_open_upper(&env, &diag);
-		r = upper < 0 ? upper : materialize(ctx->store, upper, dest.p, &diag);
+		if (upper >= 0 && faccessat(upper, "pyvenv.cfg", F_OK, 0) < 0)
+			r = diag_errno(&diag, -errno, "%s is no environment: pyvenv.cfg", env.path);
+		else
+			r = upper < 0 ? upper : materialize(ctx->store, upper, dest.p, &diag);
 	}
 	env_path_free(&env);
 	return r < 0 ? cmd_fail("%s", diag_text(&diag, r)) : 0;
