@@ -6,9 +6,9 @@
 #include <errno.h>
 #include <string.h>
 
-static char *tags[] = {"cp311-cp311-manylinux_2_36_x86_64", "cp311-cp311-manylinux_2_17_x86_64",
+static const char *const tags[] = {"cp311-cp311-manylinux_2_36_x86_64", "cp311-cp311-manylinux_2_17_x86_64",
 	"cp311-abi3-manylinux_2_17_x86_64", "cp311-none-any", "py311-none-any", "py3-none-any"};
-static const struct interpreter py = {.tags = tags, .n_tags = sizeof tags / sizeof *tags};
+static const struct interpreter py = {.tags = (char **)tags, .n_tags = sizeof tags / sizeof *tags};
 
 static void rank(void)
 {
