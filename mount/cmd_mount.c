@@ -61,7 +61,7 @@ static int unmount(const char *root, bool lazy, struct diag *diag)
 /* The directory's absolute path without asking a mount that may be dead. */
 static int root_path(struct cmd_context *ctx, const char *arg, struct str *ret)
 {
-	auto_free char *cwd = NULL, *parent = NULL, *copy = NULL;
+	auto_free char *parent = NULL, *copy = NULL;
 	char *slash;
 
 	if (!arg)
@@ -84,7 +84,7 @@ static int root_path(struct cmd_context *ctx, const char *arg, struct str *ret)
 	if (slash)
 		*slash = '\0';
 	parent = realpath(slash ? copy : ".", NULL);
-	if (!parent && errno == ENOENT && io_mkdirs_at(AT_FDCWD, copy, 0755) == 0)
+	if (!parent && errno == ENOENT && io_mkdir_p(copy, 0755) == 0)
 		parent = realpath(copy, NULL);
 	if (!parent)
 		return -errno;
@@ -170,7 +170,7 @@ static int open_log(void)
 	} else if (!home || *home != '/' || str_addf(&path, "%s/.local/state/venvfs", home) < 0) {
 		return -1;
 	}
-	if (io_mkdirs_at(AT_FDCWD, path.p, 0700) < 0 && access(path.p, W_OK) < 0)
+	if (io_mkdir_p(path.p, 0700) < 0 && access(path.p, W_OK) < 0)
 		return -1;
 	if (str_add(&path, "/mount.log") < 0)
 		return -1;

@@ -197,6 +197,28 @@ int io_mkdirs_at(int dirfd, const char *path, mode_t mode)
 	return 0;
 }
 
+int io_mkdir_p(const char *path, mode_t mode)
+{
+	auto_free char *p = strdup(path);
+	struct stat st;
+
+	if (!p)
+		return -ENOMEM;
+	for (char *slash = p; (slash = strchr(slash + 1, '/'));) {
+		*slash = '\0';
+		if (mkdir(p, mode) < 0 && errno != EEXIST)
+			return -errno;
+		*slash = '/';
+	}
+	if (mkdir(p, mode) == 0)
+		return 0;
+	if (errno != EEXIST)
+		return -errno;
+	if (stat(p, &st) < 0)
+		return -errno;
+	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+}
+
 int io_fsync_dir_at(int dirfd, const char *path)
 {
 	auto_close int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

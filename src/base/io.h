@@ -33,6 +33,10 @@ int io_open_beneath(int dirfd, const char *path, int flags, mode_t mode);
 /* Makes `path` and all missing parents, beneath dirfd. An existing directory is a success. */
 int io_mkdirs_at(int dirfd, const char *path, mode_t mode);
 
+/* mkdir -p: `path` and all missing parents, following links as any path of a user does. An existing
+ * directory is a success. */
+int io_mkdir_p(const char *path, mode_t mode);
+
 /* crash safety */
 int io_fsync_dir_at(int dirfd, const char *path); /* "." for dirfd itself */
 /* Writes `name` in dirfd whole or not at all, durably: a temporary ".venvfs-tmp.*"

@@ -44,22 +44,6 @@ static int check_directory(const char *path, const struct stat *st, struct diag 
 	return 0;
 }
 
-/* mkdir -p, following symlinks as any path of a user does */
-static int make_parents(const char *path)
-{
-	auto_free char *p = strdup(path);
-
-	if (!p)
-		return -ENOMEM;
-	for (char *slash = p; (slash = strchr(slash + 1, '/'));) {
-		*slash = '\0';
-		if (mkdir(p, 0700) < 0 && errno != EEXIST)
-			return -errno;
-		*slash = '/';
-	}
-	return mkdir(p, 0700) < 0 && errno != EEXIST ? -errno : 0;
-}
-
 /* Nothing but what a store that is being made begins with. */
 static int is_new(const struct tier *t)
 {
@@ -155,7 +139,7 @@ int tier_open(const char *path, bool own, struct tier *ret, struct diag *diag)
 		return -ENOMEM;
 	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT && own) {
-		r = make_parents(path);
+		r = io_mkdir_p(path, 0700);
 		if (r < 0)
 			return diag_errno(diag, r, "can not make the store %s", path);
 		fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);

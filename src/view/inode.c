@@ -101,7 +101,8 @@ struct inodes *inodes_new(void)
 		free(t);
 		return NULL;
 	}
-	t->root->id = t->root->st_ino = INODE_ROOT;
+	t->root->id = INODE_ROOT;
+	t->root->st_ino = INODE_ROOT;
 	t->root->kind = INODE_DIR;
 	t->root->fd = -1;
 	t->root->refs = 1;

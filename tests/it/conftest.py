@@ -136,6 +136,7 @@ def environment(data, config, sanitizer_logs):
         env["UV_CONFIG_FILE"] = str(uv_conf)
     env["XDG_DATA_HOME"] = str(data)
     env["XDG_CONFIG_HOME"] = str(config)
+    env["XDG_STATE_HOME"] = str(Path(data).parent / "state")
     env["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
     env["LC_ALL"] = "C.UTF-8"
     if sanitizer_logs:

@@ -96,6 +96,18 @@ def test_default_root(venvfs, tmp_path, fuse):
         force_umount(home / "envs")
 
 
+def test_missing_parents_are_made(venvfs, tmp_path, fuse):
+    d = tmp_path / "a" / "b" / "envs"
+    try:
+        venvfs("mount", d, cwd=tmp_path)
+        assert is_mounted(d)
+        assert (Path(venvfs.env["XDG_STATE_HOME"]) / "venvfs" / "mount.log").exists()
+        venvfs("umount", d)
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["a"]
+    finally:
+        force_umount(d)
+
+
 def test_a_live_one_is_left_alone(venvfs, root, mounts):
     m = mounts(root)
     r = venvfs("mount", root, check=False)

@@ -139,7 +139,7 @@ static void test_add(void)
 	auto_of(store) struct store *s = NULL;
 	struct digest a, again;
 	struct found *f;
-	struct dist *d;
+	struct dist *d = NULL;
 	size_t n;
 
 	empty();
@@ -302,7 +302,7 @@ static void test_tiers(void)
 	char *tiers[] = {lower};
 	struct ingest *in = NULL;
 	struct digest a, b;
-	struct dist *d;
+	struct dist *d = NULL;
 
 	empty();
 	add(lower, "1.0", 'a', "demo-1.0-py3-none-any.whl", &a);

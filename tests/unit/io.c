@@ -141,6 +141,23 @@ static void test_beneath(void)
 		"a directory is made durable");
 }
 
+static void test_mkdir_p(void)
+{
+	char path[sizeof dir + 32];
+
+	symlinkat("keep_p", root, "to_p");
+	mkdirat(root, "keep_p", 0755);
+	snprintf(path, sizeof path, "%s/to_p/a/b", dir);
+	ok(io_mkdir_p(path, 0755) == 0 && faccessat(root, "keep_p/a/b", F_OK, 0) == 0,
+		"an absolute path is made, through a link");
+	ok(io_mkdir_p(path, 0755) == 0, "again");
+	close(openat(root, "keep_p/a/f", O_CREAT | O_WRONLY, 0644));
+	snprintf(path, sizeof path, "%s/to_p/a/f", dir);
+	ok(io_mkdir_p(path, 0755) == -ENOTDIR, "a file is no directory");
+	strcat(path, "/x");
+	ok(io_mkdir_p(path, 0755) == -ENOTDIR, "nor has any in it");
+}
+
 static void test_remove(void)
 {
 	int keep;
@@ -172,6 +189,7 @@ int main(void)
 	test_transfer();
 	test_copy();
 	test_beneath();
+	test_mkdir_p();
 	test_remove();
 	ok(io_remove_tree_at(AT_FDCWD, dir) == 0 && access(dir, F_OK) < 0, "all of it is removed");
 	close(root);
