@@ -14,6 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { N_LINK_CHAINS = 1024 };
+
 struct store_slot {
 	struct dist *dist;
 	uint64_t n_lookup;
@@ -25,7 +27,8 @@ struct inodes {
 	uint64_t next_id;
 	struct inode **by_id, **by_name;
 	size_t n, size;		  /* size: a power of two, of both tables */
-	struct inode *by_link;	  /* hard-linked files: few */
+	struct inode *by_link[N_LINK_CHAINS]; /* hard-linked files */
+	_Atomic size_t n_links;
 	struct store_slot *slots; /* by serial */
 	size_t n_slots;
 };
@@ -44,6 +47,11 @@ static size_t hash_name(const struct inodes *t, const struct inode *parent, cons
 	uint64_t h = checksum_keyed(name, strlen(name)) ^ parent->id * 0x9e3779b97f4a7c15ull;
 
 	return (size_t)(h ^ h >> 32) & (t->size - 1);
+}
+
+static struct inode **link_chain(struct inodes *t, uint64_t ino)
+{
+	return &t->by_link[(ino * 0x9e3779b97f4a7c15ull >> 20) % N_LINK_CHAINS];
 }
 
 static int inodes_grow(struct inodes *t)
@@ -189,9 +197,11 @@ struct inode *inode_find_link(struct inodes *t, uint64_t dev, uint64_t ino)
 {
 	struct inode *i;
 
+	if (!atomic_load(&t->n_links))
+		return NULL;
 	pthread_mutex_lock(&t->mutex);
-	for (i = t->by_link; i && (i->upper_dev != dev || i->upper_ino != ino); i = i->link_next)
-		;
+	for (i = *link_chain(t, ino); i && (i->upper_dev != dev || i->upper_ino != ino);)
+		i = i->link_next;
 	if (i)
 		i->refs++;
 	pthread_mutex_unlock(&t->mutex);
@@ -202,10 +212,13 @@ void inode_set_link(struct inodes *t, struct inode *i, uint64_t dev, uint64_t in
 {
 	pthread_mutex_lock(&t->mutex);
 	if (!i->upper_ino) {
+		struct inode **chain = link_chain(t, ino);
+
 		i->upper_dev = dev;
 		i->upper_ino = ino;
-		i->link_next = t->by_link;
-		t->by_link = i;
+		i->link_next = *chain;
+		*chain = i;
+		t->n_links++;
 	}
 	pthread_mutex_unlock(&t->mutex);
 }
@@ -256,9 +269,10 @@ static void release(struct inodes *t, struct inode *i)
 		;
 	*p = i->id_next;
 	if (i->upper_ino) {
-		for (p = &t->by_link; *p != i; p = &(*p)->link_next)
+		for (p = link_chain(t, i->upper_ino); *p != i; p = &(*p)->link_next)
 			;
 		*p = i->link_next;
+		t->n_links--;
 	}
 	t->n--;
 	inode_destroy(i);

@@ -72,7 +72,7 @@ struct inode {
 	int refused;	    /* DRAFT: why a write failed; such a draft is never published */
 	struct dist *dist;  /* LAZY, referenced */
 	uint32_t entry;
-	uint64_t upper_dev, upper_ino; /* of a hard-linked file: the key of inodes_by_link */
+	uint64_t upper_dev, upper_ino; /* of a hard-linked file: the key of inode_find_link() */
 	struct inode *link_next;
 };
 

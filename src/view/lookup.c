@@ -113,11 +113,10 @@ static int answer_upper(struct view *v, struct inode *dir, const char *name, con
 			i->upper = true;
 		return answer(v, i, ret);
 	}
-	if (m->st.st_nlink > 1) { /* another name of it may be known */
-		i = inode_find_link(v->inodes, m->st.st_dev, m->st.st_ino);
-		if (i)
-			return answer(v, i, ret);
-	}
+	/* another name of it may be known, or have been, where this one is the last that is left */
+	i = inode_find_link(v->inodes, m->st.st_dev, m->st.st_ino);
+	if (i)
+		return answer(v, i, ret);
 	i = child(v, dir, name, INODE_UPPER, &seed);
 	if (i && m->st.st_nlink > 1)
 		inode_set_link(v->inodes, i, m->st.st_dev, m->st.st_ino);
