@@ -62,6 +62,12 @@ def library(tmp_path_factory, tools):
 
 
 @pytest.fixture
+def known(venvfs, library):
+    """The store has it: getting it takes pip, and a second or two."""
+    venvfs("store", "add", "--no-compile", library)
+
+
+@pytest.fixture
 def x(venvfs, debian_python, root):
     """An environment with nothing in it."""
     venvfs("create", "x", "--without-pip", "--python", debian_python)
@@ -209,9 +215,9 @@ def test_pylock(venvfs, x, tmp_path, index, small_wheels, library):
     assert has(venvfs) == {"one": "1.0", "two": "1.0"}
 
 
-def test_pylock_markers_and_extras(venvfs, x, tmp_path, index, small_wheels, library):
+def test_pylock_markers_and_extras(venvfs, x, tmp_path, index, small_wheels, known):
     wheels = {n: small_wheels(n) for n in ("always", "old", "new", "extra", "grouped")}
-    index.add(*wheels.values(), library)
+    index.add(*wheels.values())
 
     def p(name, marker=None):
         extra = f'marker = "{marker}"\n' if marker else ""
@@ -230,11 +236,11 @@ def test_pylock_markers_and_extras(venvfs, x, tmp_path, index, small_wheels, lib
     assert has(venvfs) == {"always": "1.0", "new": "1.0"}
 
 
-def test_pylock_takes_the_wheel_for_this_python(venvfs, x, tmp_path, index, small_wheels, library):
+def test_pylock_takes_the_wheel_for_this_python(venvfs, x, tmp_path, index, small_wheels, known):
     pure = small_wheels("one", files={"one.py": "x = 'any'\n"})
     fit = small_wheels("one", tag="cp311-none-any", files={"one.py": "x = 'fit'\n"})
     foreign = small_wheels("one", tag="cp311-cp311-win_amd64", pure=False)
-    index.add(pure, fit, foreign, library)
+    index.add(pure, fit, foreign)
     rows = ", ".join(
         f'{{name = "{w.name}", url = "{index.file_url(w)}", hashes = {{sha256 = "{sha256(w)}"}}}}'
         for w in (foreign, pure, fit)
@@ -247,9 +253,9 @@ def test_pylock_takes_the_wheel_for_this_python(venvfs, x, tmp_path, index, smal
     assert (out / "lib/python3.11/site-packages/one.py").read_text() == "x = 'fit'\n"
 
 
-def test_pylock_archive_has_an_origin(venvfs, x, tmp_path, index, small_wheels, library, debian_python):
+def test_pylock_archive_has_an_origin(venvfs, x, tmp_path, index, small_wheels, known, debian_python):
     one = small_wheels("one")
-    index.add(one, library)
+    index.add(one)
     url = index.file_url(one)
     lock = pylock(
         tmp_path,
@@ -266,8 +272,8 @@ def test_pylock_archive_has_an_origin(venvfs, x, tmp_path, index, small_wheels, 
     assert origin["archive_info"]["hashes"] == {"sha256": sha256(one)}
 
 
-def test_requirements_markers(venvfs, x, pins, index, small_wheels, library):
-    index.add(small_wheels("one"), small_wheels("two", "1.0"), small_wheels("two", "2.0"), library)
+def test_requirements_markers(venvfs, x, pins, index, small_wheels, known):
+    index.add(small_wheels("one"), small_wheels("two", "1.0"), small_wheels("two", "2.0"))
     venvfs(
         "sync", "x",
         pins("one==1.0 ; sys_platform == 'linux'", "two==1.0; python_version < '3'",
@@ -282,9 +288,9 @@ def test_find_links_in_the_file(venvfs, x, pins, small_wheels, index):
     assert has(venvfs) == {"one": "1.0"} and index.log == []
 
 
-def test_uv_is_asked_where_it_is_configured(venvfs, x, pins, index, small_wheels, library, tools):
+def test_uv_is_asked_where_it_is_configured(venvfs, x, pins, index, small_wheels, known, tools):
     one = small_wheels("one")
-    index.add(one, library)
+    index.add(one)
     venvfs.env.update(
         UV_INDEX_URL=f"{index.url}/simple/", UV_NO_CACHE="1", PATH=f"{tools}:{os.environ['PATH']}",
         PIP_INDEX_URL="http://127.0.0.1:9/",
@@ -372,9 +378,9 @@ def test_source_is_built(venvfs, x, root, pins, index, sdist, tmp_path, hashed, 
         assert has(venvfs, "y") == {"src": "1.0"}
 
 
-def test_source_in_a_pylock(venvfs, x, tmp_path, index, sdist, library):
+def test_source_in_a_pylock(venvfs, x, tmp_path, index, sdist, known):
     path = sdist()
-    index.add(path, library)
+    index.add(path)
     row = (
         f'[[packages]]\nname = "src"\nversion = "1.0"\nsdist = {{name = "{path.name}", '
         f'url = "{index.file_url(path)}", hashes = {{sha256 = "%s"}}}}\n'
@@ -398,11 +404,11 @@ def test_source_that_does_not_build(unchanged, pins, index, sdist, small_wheels)
 
 @pytest.mark.parametrize("kind", ["requirements", "pylock"])
 def test_known_lock_touches_no_package_file_and_starts_nothing(
-    venvfs, x, pins, tmp_path, index, small_wheels, library, debian_python, sanitized, kind
+    venvfs, x, pins, tmp_path, index, small_wheels, known, debian_python, sanitized, kind
 ):
     need_strace(sanitized)
     one, two = small_wheels("one"), small_wheels("two")
-    index.add(one, two, library)
+    index.add(one, two)
     if kind == "pylock":
         lock = pylock(tmp_path, package(one, index.file_url(one)), package(two, index.file_url(two)))
     else:
@@ -485,9 +491,9 @@ def test_hash_mismatch(unchanged, pins, index, small_wheels):
         assert "one 1.0: " in u.sync(pins(f"one==1.0 --hash=sha256:{'1' * 64}"))
 
 
-def test_pylock_faults(unchanged, tmp_path, index, small_wheels, library):
+def test_pylock_faults(unchanged, tmp_path, index, small_wheels, known):
     good, bad, gone, short = (small_wheels(n) for n in ("good", "bad", "gone", "short"))
-    index.add(good, bad, gone, short, library)
+    index.add(good, bad, gone, short)
     index.bodies[bad.name] = good.read_bytes()
     index.status[gone.name] = 404
     index.bodies[short.name] = b"PK"
@@ -503,26 +509,25 @@ def test_pylock_faults(unchanged, tmp_path, index, small_wheels, library):
         assert "short 1.0: " in said and "good 1.0" not in said
 
 
-def test_pylock_wheel_that_is_refused(unchanged, tmp_path, index, small_wheels, library):
+def test_pylock_wheel_that_is_refused(unchanged, tmp_path, index, small_wheels, known):
     bad = small_wheels("bad", files={"bad.py": ""}, extra_members=[("../evil.py", "x")])
-    index.add(bad, library)
+    index.add(bad)
     with unchanged as u:
         assert "(rule " in u.sync(pylock(tmp_path, package(bad, index.file_url(bad))))
 
 
-def test_pylock_no_wheel_fits(unchanged, tmp_path, index, small_wheels, library):
+def test_pylock_no_wheel_fits(unchanged, tmp_path, index, small_wheels, known):
     a = small_wheels("a", tag="cp311-cp311-win_amd64", pure=False)
     b = small_wheels("b", tag="cp38-cp38-macosx_11_0_arm64", pure=False)
-    index.add(a, b, library)
+    index.add(a, b)
     lock = pylock(tmp_path, package(a, index.file_url(a)), package(b, index.file_url(b)))
     with unchanged as u:
         said = u.sync(lock)
         assert "a 1.0: " in said and "b 1.0: " in said
 
 
-def test_pylock_missing_local_wheel(unchanged, tmp_path, index, small_wheels, library):
+def test_pylock_missing_local_wheel(unchanged, tmp_path, index, small_wheels, known):
     one = small_wheels("one")
-    index.add(library)
     lock = pylock(tmp_path, package(one, path="wheels/" + one.name))
     one.unlink()
     with unchanged as u:
@@ -537,8 +542,7 @@ def test_pylock_missing_local_wheel(unchanged, tmp_path, index, small_wheels, li
         ('lock-version = "1.0"\n', "created-by"),
     ],
 )
-def test_pylock_that_is_none(venvfs, x, tmp_path, index, library, text, reason):
-    index.add(library)
+def test_pylock_that_is_none(venvfs, x, tmp_path, index, known, text, reason):
     (tmp_path / "pylock.toml").write_text(text)
     before = (x / "pyvenv.cfg").read_bytes()
     r = venvfs("sync", "x", tmp_path / "pylock.toml", check=False)
@@ -561,9 +565,9 @@ def test_login(unchanged, tmp_path, index, small_wheels, library, venvfs):
     assert has(venvfs) == {"one": "1.0"}
 
 
-def test_netrc(venvfs, x, tmp_path, index, small_wheels, library):
+def test_netrc(venvfs, x, tmp_path, index, small_wheels, known):
     one = small_wheels("one")
-    index.add(one, library)
+    index.add(one)
     venvfs("sync", "x", pylock(tmp_path, name="pylock.none.toml"))
     index.login = "user:secret"
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login user password secret\n")
@@ -594,15 +598,14 @@ def test_lines_that_are_no_pins(venvfs, x, pins, index, small_wheels, lines, rea
     assert (x / "pyvenv.cfg").read_bytes() == before and index.log == []
 
 
-def test_conflicting_pins(unchanged, pins, index, small_wheels, library):
-    index.add(small_wheels("one", "1.0"), small_wheels("one", "2.0"), library)
+def test_conflicting_pins(unchanged, pins, index, small_wheels, known):
+    index.add(small_wheels("one", "1.0"), small_wheels("one", "2.0"))
     with unchanged as u:
         said = u.sync(pins("one==1.0; python_version > '3'", "one==2.0; sys_platform == 'linux'"))
         assert "line 2 pins one 2.0, and a line before it pins 1.0" in said
 
 
-def test_bad_marker(unchanged, pins, index, small_wheels, library):
-    index.add(library)
+def test_bad_marker(unchanged, pins, index, small_wheels, known):
     with unchanged as u:
         assert "nonsense" in u.sync(pins("one==1.0; nonsense == 'x'"))
 
