@@ -26,7 +26,7 @@ struct inodes {
 	struct inode *root;
 	uint64_t next_id;
 	struct inode **by_id, **by_name;
-	size_t n, size;		  /* size: a power of two, of both tables */
+	size_t n, size;			      /* size: a power of two, of both tables */
 	struct inode *by_link[N_LINK_CHAINS]; /* hard-linked files */
 	_Atomic size_t n_links;
 	struct store_slot *slots; /* by serial */
@@ -392,6 +392,28 @@ void inode_each_child(
 	for (struct inode *i = dir->children; i; i = i->next)
 		f(i, arg);
 	pthread_mutex_unlock(&t->mutex);
+}
+
+int inode_children(struct inodes *t, struct inode *dir, struct inode ***ret, size_t *ret_n)
+{
+	struct inode **all;
+	size_t n = 0;
+
+	pthread_mutex_lock(&t->mutex);
+	for (struct inode *i = dir->children; i; i = i->next)
+		n++;
+	all = calloc(n + 1, sizeof(*all));
+	n = 0;
+	for (struct inode *i = dir->children; all && i; i = i->next) {
+		i->refs++;
+		all[n++] = i;
+	}
+	pthread_mutex_unlock(&t->mutex);
+	if (!all)
+		return -ENOMEM;
+	*ret = all;
+	*ret_n = n;
+	return 0;
 }
 
 static pthread_mutex_t *file_lock(const struct inode *i)

@@ -110,6 +110,9 @@ int inode_move(struct inodes *t, struct inode *i, struct inode *parent, const ch
 void inode_each_child(
 	struct inodes *t, struct inode *dir, void (*f)(struct inode *, void *arg), void *arg);
 
+/* The children, each referenced; free() the array after putting them. -ENOMEM. */
+int inode_children(struct inodes *t, struct inode *dir, struct inode ***ret, size_t *ret_n);
+
 /* Guards the file state of one inode (a few mutexes shared by all inodes: never hold two). */
 void inode_lock(struct inode *i);
 void inode_unlock(struct inode *i);

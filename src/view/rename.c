@@ -5,13 +5,15 @@
  * record of which lower directory it shows. What is moved onto pyvenv.cfg is published instead, and
  * pyvenv.cfg moved aside is an editor saving: the view stays.
  */
-#include "base/array.h"
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "view/listing.h"
 #include "view/state.h"
 
 #include <fcntl.h>
 #include <string.h>
+
+enum { MAX_DEPTH = 256 }; /* as of a path that inode_path() can tell */
 
 struct move {
 	struct inode *dir, *new_dir;
@@ -58,10 +60,49 @@ static int mark_opaque(struct view *v, struct inode *dir)
 	return mark < 0 ? -errno : 0;
 }
 
+/* Whether a directory of the view was moved to somewhere below: 1, 0, or -errno. Environments below
+ * keep theirs. */
+static int has_record(int dirfd, const char *name, int depth)
+{
+	auto_close int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct listing l = {0};
+	int r;
+
+	if (fd < 0 && errno == EACCES)
+		return 1; /* nobody knows */
+	if (fd < 0)
+		return errno == ENOTDIR || errno == ELOOP ? 0 : -errno;
+	if (depth == MAX_DEPTH)
+		return -ENAMETOOLONG;
+	r = listing_read(fd, &l);
+	if (r == 0 && listing_have(&l, WHITEOUT_REDIRECT))
+		r = 1;
+	if (!depth || !listing_have(&l, CFG_NAME))
+		for (size_t k = 0; r == 0 && k < l.n; k++)
+			r = has_record(fd, l.p[k], depth + 1);
+	listing_free(&l);
+	return r;
+}
+
+/* Out of its environment such a directory would show what that place has under its path. */
+static int stays_whole(struct view *v, const struct move *mv)
+{
+	auto_close int fd = -1;
+	int r;
+
+	if (!env_of(mv->dir) || env_of(mv->dir) == env_of(mv->new_dir))
+		return 0;
+	fd = upper_open(v, mv->dir);
+	r = fd < 0 ? fd : has_record(fd, mv->name, 0);
+	return r > 0 ? -EXDEV : r;
+}
+
 /* A directory that is to be moved must show the same afterwards. */
 static int prepare_dir(
 	struct view *v, struct inode *dir, const struct move *mv, const struct merged *to)
 {
+	int r;
+
 	if (!env_of(mv->new_dir) && !env_name_ok(mv->new_name))
 		return -EINVAL;
 	if (dir->env)
@@ -71,7 +112,8 @@ static int prepare_dir(
 			return -EXDEV; /* another environment has other lower directories */
 		return record_lower(v, dir);
 	}
-	return to->lower || mv->new_dir->lower ? mark_opaque(v, dir) : 0;
+	r = stays_whole(v, mv);
+	return r < 0 ? r : to->lower || mv->new_dir->lower ? mark_opaque(v, dir) : 0;
 }
 
 /* The target goes; a directory only if it is empty and no environment. */
@@ -113,32 +155,21 @@ static void forget_target(struct view *v, const struct move *mv)
 	inode_put(v->inodes, i);
 }
 
-struct walk {
-	struct inode **dirs;
-	size_t n, cap;
-};
-
-static void moved_tree(struct inode *i, void *arg)
-{
-	struct walk *w = arg;
-
-	if (i->kind == INODE_DIR && array_grow(w->dirs, w->cap, w->n + 1) == 0)
-		w->dirs[w->n++] = i;
-}
-
 /* Generated text names the environment's path. */
 static void tell_moved(struct view *v, struct inode *dir)
 {
-	struct walk w = {0};
+	struct inode **children;
+	size_t n;
 
-	if (array_grow(w.dirs, w.cap, 1) < 0)
+	env_moved(v, dir);
+	if (inode_children(v->inodes, dir, &children, &n) < 0)
 		return;
-	w.dirs[w.n++] = dir;
-	for (size_t k = 0; k < w.n; k++) {
-		env_moved(v, w.dirs[k]);
-		inode_each_child(v->inodes, w.dirs[k], moved_tree, &w);
+	for (size_t k = 0; k < n; k++) {
+		if (children[k]->kind == INODE_DIR)
+			tell_moved(v, children[k]);
+		inode_put(v->inodes, children[k]);
 	}
-	free(w.dirs);
+	free(children);
 }
 
 static int rename_locked(struct view *v, const struct move *mv)
@@ -304,6 +335,7 @@ int view_rename(struct view *v, uint64_t dir_ino, const char *name, uint64_t new
 		.new_name = new_name,
 		.who = who,
 	};
+	struct inode *moved;
 	bool regular, cfg_away, to_cfg;
 	int r;
 
@@ -318,6 +350,11 @@ int view_rename(struct view *v, uint64_t dir_ino, const char *name, uint64_t new
 	if (name_reserved(new_name))
 		return -EPERM;
 	r = env_check(v, mv.new_dir);
+	moved = inode_find(v->inodes, mv.dir, name);
+	if (r == 0 && moved) { /* it may be an environment that nobody looked into yet */
+		r = env_check(v, moved);
+		inode_put(v->inodes, moved);
+	}
 	if (r < 0)
 		return r;
 	pthread_rwlock_rdlock(&v->lock);

@@ -28,36 +28,6 @@ static bool same_entry(const struct lower_entry *a, const struct lower_entry *b)
 	return false;
 }
 
-struct children {
-	struct inode **v;
-	size_t n, cap;
-};
-
-static void collect(struct inode *i, void *arg)
-{
-	struct children *c = arg;
-
-	if (c->n < c->cap)
-		c->v[c->n++] = i;
-}
-
-static void count(struct inode *i, void *arg)
-{
-	(void)i;
-	++*(size_t *)arg;
-}
-
-static int children_of(struct view *v, struct inode *dir, struct children *ret)
-{
-	ret->n = ret->cap = 0;
-	inode_each_child(v->inodes, dir, count, &ret->cap);
-	ret->v = calloc(ret->cap + 1, sizeof(*ret->v));
-	if (!ret->v)
-		return -ENOMEM;
-	inode_each_child(v->inodes, dir, collect, ret);
-	return 0;
-}
-
 static void expire_differences(struct view *v, struct inode *dir, struct lower *old_lower,
 	struct lower_dir *old, struct lower *new_lower, struct lower_dir *new)
 {
@@ -83,13 +53,13 @@ struct switching {
 	struct view *v;
 	struct env *env;
 	struct lower *old, *new;
-	bool top;
+	bool top, incomplete;
 };
 
-static void switch_dir(const struct switching *s, struct inode *dir, struct lower_dir *new);
+static void switch_dir(struct switching *s, struct inode *dir, struct lower_dir *new);
 
 /* A known child of a directory whose lower changed. */
-static void switch_child(const struct switching *s, struct inode *dir, struct inode *i)
+static void switch_child(struct switching *s, struct inode *dir, struct inode *i)
 {
 	struct view *v = s->v;
 	struct merged m;
@@ -133,27 +103,30 @@ static void switch_child(const struct switching *s, struct inode *dir, struct in
 	inode_detach(v->inodes, i);
 }
 
-static void switch_dir(const struct switching *s, struct inode *dir, struct lower_dir *new)
+static void switch_dir(struct switching *s, struct inode *dir, struct lower_dir *new)
 {
 	struct lower_dir *old = dir->lower;
-	struct children c;
+	struct inode **children;
+	size_t n;
 
-	if (!old && !new)
-		return;
-	dir->lower = new;
-	dir->version++;
-	if (s->top || dir != s->env->dir)
-		expire_differences(s->v, dir, s->old, old, s->new, new);
-	events_inval(s->v->events, dir->id);
-	if (children_of(s->v, dir, &c) < 0)
-		return;
-	for (size_t k = 0; k < c.n; k++)
-		inode_ref(s->v->inodes, c.v[k]);
-	for (size_t k = 0; k < c.n; k++) {
-		switch_child(s, dir, c.v[k]);
-		inode_put(s->v->inodes, c.v[k]);
+	if (old || new) {
+		dir->lower = new;
+		dir->version++;
+		if (s->top || dir != s->env->dir)
+			expire_differences(s->v, dir, s->old, old, s->new, new);
+		events_inval(s->v->events, dir->id);
 	}
-	free(c.v);
+	/* also below a directory of the environment's own: one of the view may have been moved
+	 * there */
+	if (inode_children(s->v->inodes, dir, &children, &n) < 0) {
+		s->incomplete = true;
+		return;
+	}
+	for (size_t k = 0; k < n; k++) {
+		switch_child(s, dir, children[k]);
+		inode_put(s->v->inodes, children[k]);
+	}
+	free(children);
 }
 
 void env_switch(struct view *v, struct env *env, struct lower *lower, bool top)
@@ -162,7 +135,8 @@ void env_switch(struct view *v, struct env *env, struct lower *lower, bool top)
 
 	env->lower = lower;
 	switch_dir(&s, env->dir, lower ? lower_root(lower) : NULL);
-	lower_unref(s.old);
+	if (!s.incomplete) /* else there are directories that point into it still */
+		lower_unref(s.old);
 }
 
 void switch_expire_top(struct view *v, struct inode *dir, struct lower *old, struct lower *new)

@@ -188,6 +188,8 @@ class Walk:
             s.both("read", get, self.place())
         elif what in ("rmtree", "mtree") and r.random() < 0.25:
             s.both("rmtree", remove_tree, self.known("d"))
+        elif what == "refresh" and r.random() < 0.2:  # as when bytecode arrives
+            os.setxattr(s.mount.path, "user.venvfs.refresh", b"")
         elif what == "hold":
             self.hold(self.known("f"))
         elif what == "held" and self.handles:
