@@ -137,6 +137,7 @@ static int attr_upper(struct view *v, struct inode *i, struct stat *ret)
 
 static int attr_generated(struct view *v, struct inode *i, struct stat *ret)
 {
+	struct inode *dir = inode_parent(i);
 	struct env *env = env_of(i);
 	struct merged m;
 	int r = 0;
@@ -154,8 +155,8 @@ static int attr_generated(struct view *v, struct inode *i, struct stat *ret)
 	if (r < 0)
 		return r;
 	ret->st_mode = S_IFREG | 0644;
-	if (i->parent && env) {
-		r = merge_lookup(v, i->parent, i->name, &m);
+	if (dir && env) {
+		r = merge_lookup(v, dir, i->name, &m);
 		if (r < 0)
 			return r;
 		if (m.lower)
@@ -168,9 +169,10 @@ static int attr_generated(struct view *v, struct inode *i, struct stat *ret)
 
 static int attr_link(struct view *v, struct inode *i, struct stat *ret)
 {
+	struct inode *dir = inode_parent(i);
 	struct env *env = env_of(i);
 	struct merged m;
-	int r = i->parent ? merge_lookup(v, i->parent, i->name, &m) : -ENOENT;
+	int r = dir ? merge_lookup(v, dir, i->name, &m) : -ENOENT;
 
 	if (r < 0 || !m.lower || !m.lower->target || !env)
 		return r < 0 ? r : -ENOENT;
@@ -182,7 +184,8 @@ static int attr_link(struct view *v, struct inode *i, struct stat *ret)
 
 static int attr_cfg(struct view *v, struct inode *i, struct stat *ret)
 {
-	struct env *env = i->parent ? i->parent->env : NULL;
+	struct inode *dir = inode_parent(i);
+	struct env *env = dir ? dir->env : NULL;
 
 	if (i->kind == INODE_DRAFT) {
 		inode_lock(i);

@@ -70,10 +70,10 @@ static void becomes_upper(struct inode *i, int fd)
 	i->kind = INODE_UPPER;
 }
 
-static int copyup_link(struct view *v, struct inode *i, int dirfd)
+static int copyup_link(struct view *v, struct inode *dir, struct inode *i, int dirfd)
 {
 	struct merged m;
-	int r = merge_lookup(v, i->parent, i->name, &m);
+	int r = merge_lookup(v, dir, i->name, &m);
 
 	if (r < 0)
 		return r;
@@ -114,25 +114,26 @@ int copyup(struct view *v, struct inode *i, uint64_t limit)
 	auto_str struct str text = {0};
 	auto_close int dirfd = -1, fd = -1;
 	struct timespec mtime = {0};
+	struct inode *dir = i->unlinked ? NULL : inode_parent(i);
 	mode_t mode = 0644;
 	char tmp[64];
 	int r;
 
 	if (i->kind == INODE_UPPER)
 		return 0;
-	if (i->unlinked || !i->parent) {
+	if (!dir) {
 		/* nobody can reach it but through its open descriptors */
 		dirfd = fcntl(v->root_fd, F_DUPFD_CLOEXEC, 3);
 	} else {
-		r = upper_ensure(v, i->parent);
+		r = upper_ensure(v, dir);
 		if (r < 0)
 			return r;
-		dirfd = upper_open(v, i->parent);
+		dirfd = upper_open(v, dir);
 	}
 	if (dirfd < 0)
 		return dirfd;
 	if (i->kind == INODE_LINK)
-		return i->parent ? copyup_link(v, i, dirfd) : -ENOENT;
+		return dir ? copyup_link(v, dir, i, dirfd) : -ENOENT;
 	if (i->kind == INODE_LAZY) {
 		mtime = i->dist->mtime;
 		mode = i->dist->manifest->entries[i->entry].exec ? 0755 : 0644;
@@ -141,7 +142,7 @@ int copyup(struct view *v, struct inode *i, uint64_t limit)
 
 		r = i->text.p ? str_add_mem(&text, i->text.p, i->text.len)
 			      : env_generate(v, i, &text);
-		if (r == 0 && i->parent && merge_lookup(v, i->parent, i->name, &m) == 0 && m.lower)
+		if (r == 0 && dir && merge_lookup(v, dir, i->name, &m) == 0 && m.lower)
 			mode = generate_mode(m.lower);
 		if (r < 0)
 			return r;
@@ -153,7 +154,7 @@ int copyup(struct view *v, struct inode *i, uint64_t limit)
 	r = create(v, dirfd, tmp, mode, mtime, i->dist, i->entry, &text, limit, &fd);
 	if (r < 0)
 		return r;
-	if (i->unlinked || !i->parent) {
+	if (!dir) {
 		unlinkat(dirfd, tmp, 0);
 	} else if (renameat(dirfd, tmp, dirfd, i->name) < 0) {
 		r = -errno;
@@ -161,9 +162,9 @@ int copyup(struct view *v, struct inode *i, uint64_t limit)
 		return r;
 	}
 	becomes_upper(i, steal_fd(&fd));
-	if (i->parent && !i->unlinked)
-		source_changed(v, i->parent, i->name);
-	if (!i->n_open && !i->unlinked) {
+	if (dir)
+		source_changed(v, dir, i->name);
+	if (!i->n_open && dir) {
 		close(i->fd);
 		i->fd = -1;
 	}

@@ -88,7 +88,7 @@ bool draft_any(struct view *v, struct inode *dir)
 int draft_publish(struct view *v, struct inode *i, const struct caller *who)
 {
 	auto_str struct str text = {0};
-	struct inode *dir = i->parent;
+	struct inode *dir = inode_parent(i);
 	int r = 0;
 
 	inode_lock(i);

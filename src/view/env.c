@@ -30,7 +30,7 @@ bool env_name_ok(const char *name)
 
 struct env *env_of(const struct inode *i)
 {
-	for (; i; i = i->parent)
+	for (; i; i = inode_parent(i))
 		if (i->env)
 			return i->env;
 	return NULL;
@@ -231,8 +231,8 @@ static int complete_text(struct view *v, struct inode *dir, struct str *text, st
 	pthread_rwlock_rdlock(&v->lock);
 	ordinary =
 		dir->env && dir->env->state != ENV_GHOST && dir->env->lock_kind == CFG_LOCK_ABSENT;
-	/* virtualenv unlinks the file and writes a new one, and means to keep what is installed; what
-	 * clears an environment removes other names as well */
+	/* virtualenv unlinks the file and writes a new one, and means to keep what is installed;
+	 * what clears an environment removes other names as well */
 	ours = dir->env && dir->env->lock_kind == CFG_LOCK_DIGEST &&
 	       (dir->env->state != ENV_GHOST || !dir->env->gone.len);
 	if (ours)
@@ -412,13 +412,14 @@ void env_moved(struct view *v, struct inode *dir)
 int env_generate(struct view *v, struct inode *i, struct str *out)
 {
 	auto_str struct str path = {0};
-	struct env *env = env_of(i);
+	struct inode *dir = inode_parent(i);
+	struct env *env = env_of(dir);
 	struct merged m;
 	int r;
 
-	if (!env || !env->lower || !i->parent)
+	if (!env || !env->lower)
 		return -ENOENT;
-	r = merge_lookup(v, i->parent, i->name, &m);
+	r = merge_lookup(v, dir, i->name, &m);
 	if (r < 0)
 		return r;
 	if (!m.lower || m.lower->type != LOWER_GENERATED)

@@ -50,6 +50,7 @@ static int open_upper(struct view *v, struct inode *i, bool write)
 static int open_inode(
 	struct view *v, struct inode *i, int flags, const struct caller *who, struct view_open *ret)
 {
+	struct inode *dir = inode_parent(i);
 	int r = 0;
 
 	switch ((enum inode_kind)i->kind) {
@@ -71,8 +72,8 @@ static int open_inode(
 		break;
 	case INODE_CFG:
 		if (writes(flags)) {
-			if (i->parent)
-				pending_add(v, who->tid, i->parent->id);
+			if (dir)
+				pending_add(v, who->tid, dir->id);
 			return -ESTALE;
 		}
 		break;
@@ -80,8 +81,8 @@ static int open_inode(
 		if (i->owner_tid != who->tid) {
 			/* a stranger with the writer's dentry: the published file is another inode
 			 */
-			if (i->parent && writes(flags))
-				pending_add(v, who->tid, i->parent->id);
+			if (dir && writes(flags))
+				pending_add(v, who->tid, dir->id);
 			return -ESTALE;
 		}
 		pending_drop(v, who->tid);
@@ -150,8 +151,8 @@ void view_release(struct view *v, uint64_t ino)
 	if (last && i->kind == INODE_DRAFT) {
 		draft_publish(v, i, &(struct caller){.uid = v->uid, .gid = v->gid});
 		pthread_rwlock_wrlock(&v->lock);
-		if (i->parent)
-			events_expire(v->events, i->parent->id, CFG_NAME);
+		if (inode_parent(i))
+			events_expire(v->events, inode_parent(i)->id, CFG_NAME);
 		inode_detach(v->inodes, i);
 		pthread_rwlock_unlock(&v->lock);
 	}
@@ -191,13 +192,14 @@ static int read_text(const struct str *text, off_t off, size_t size, struct view
 static int read_inode(
 	struct view *v, struct inode *i, off_t off, size_t size, struct view_data *ret)
 {
+	struct inode *dir = inode_parent(i);
 	struct env *env;
 	bool fresh;
 	int r;
 
 	switch ((enum inode_kind)i->kind) {
 	case INODE_UPPER:
-		fresh = !i->n_open; /* a read-only mount delivers no opens */
+		fresh = !i->n_open;	     /* a read-only mount delivers no opens */
 		r = open_upper(v, i, false); /* also one that was pyvenv.cfg when it was opened */
 		if (r < 0)
 			return r;
@@ -225,7 +227,7 @@ static int read_inode(
 	case INODE_DRAFT:
 		return read_text(&i->text, off, size, ret);
 	case INODE_CFG:
-		env = i->parent ? i->parent->env : NULL;
+		env = dir ? dir->env : NULL;
 		return env ? read_text(&env->text, off, size, ret) : -ENOENT;
 	default:
 		return -EISDIR;

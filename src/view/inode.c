@@ -228,6 +228,7 @@ static void attach(struct inodes *t, struct inode *i, struct inode *parent)
 	size_t h = hash_name(t, parent, i->name);
 
 	i->parent = parent;
+	i->gone = false;
 	parent->refs++;
 	i->name_next = t->by_name[h];
 	t->by_name[h] = i;
@@ -242,17 +243,23 @@ static void release(struct inodes *t, struct inode *i);
 
 static void detach(struct inodes *t, struct inode *i)
 {
-	struct inode *parent = i->parent, **p;
+	struct inode **p;
 
-	if (!parent)
+	if (!inode_parent(i))
 		return;
-	for (p = &t->by_name[hash_name(t, parent, i->name)]; *p != i; p = &(*p)->name_next)
+	for (p = &t->by_name[hash_name(t, i->parent, i->name)]; *p != i; p = &(*p)->name_next)
 		;
 	*p = i->name_next;
 	*i->prev = i->next;
 	if (i->next)
 		i->next->prev = i->prev;
-	i->parent = NULL;
+	i->gone = true;
+}
+
+static void drop_parent(struct inodes *t, struct inode *parent)
+{
+	if (!parent)
+		return;
 	parent->refs--;
 	release(t, parent);
 }
@@ -275,6 +282,7 @@ static void release(struct inodes *t, struct inode *i)
 		t->n_links--;
 	}
 	t->n--;
+	drop_parent(t, i->parent);
 	inode_destroy(i);
 }
 
@@ -360,7 +368,7 @@ void inode_detach(struct inodes *t, struct inode *i)
 int inode_move(struct inodes *t, struct inode *i, struct inode *parent, const char *name)
 {
 	char *copy = strdup(name);
-	struct inode *old;
+	struct inode *old, *left;
 
 	if (!copy)
 		return -ENOMEM;
@@ -375,9 +383,11 @@ int inode_move(struct inodes *t, struct inode *i, struct inode *parent, const ch
 		release(t, old);
 	}
 	detach(t, i);
+	left = i->parent;
 	free(i->name);
 	i->name = copy;
 	attach(t, i, parent);
+	drop_parent(t, left);
 	parent->refs--;
 	i->refs--;
 	release(t, i);
@@ -436,12 +446,13 @@ int inode_path(const struct inode *i, struct str *out)
 	const struct inode *up[256];
 	int n = 0;
 
-	for (; i->id != INODE_ROOT; i = i->parent) {
-		if (!i->parent)
-			return -ENOENT;
+	while (i->id != INODE_ROOT) {
 		if (n == (int)(sizeof up / sizeof *up))
 			return -ENAMETOOLONG;
 		up[n++] = i;
+		i = inode_parent(i);
+		if (!i)
+			return -ENOENT;
 	}
 	while (n--)
 		if (str_addf(out, "%s%s", out->len ? "/" : "", up[n]->name) < 0)

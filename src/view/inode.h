@@ -10,7 +10,7 @@
  *    INODE_TABLE | counter, known by number and by (parent, name).
  *
  * An inode lives while the kernel holds it (n_lookup) or a child or an open file needs it (refs).
- * Its `parent` and `name` say where it is now; both are gone once it was unlinked.
+ * Its `parent` and `name` say where it is now; inode_parent() is NULL once it was unlinked.
  *
  * Locking: `parent` and `name` change only under the view's structure lock held for writing; the
  * maps and counts are guarded by the table's own mutex; the file state by inode_lock(). Order:
@@ -47,7 +47,9 @@ struct inode {
 	uint64_t n_lookup; /* protected by the table */
 	uint64_t refs;	   /* protected by the table: children, open files, users */
 
-	struct inode *parent;
+	struct inode *parent; /* read it by inode_parent() */
+	_Atomic bool
+		gone; /* it has no name any more; parent stays, for who is reading it just now */
 	char *name;
 	struct inode *children, *next, **prev; /* protected by the table */
 	struct inode *id_next, *name_next;     /* hash chains, protected by the table */
@@ -75,6 +77,12 @@ struct inode {
 	uint64_t upper_dev, upper_ino; /* of a hard-linked file: the key of inode_find_link() */
 	struct inode *link_next;
 };
+
+/* Where it lies, or NULL once it has no name. Structure lock. */
+static inline struct inode *inode_parent(const struct inode *i)
+{
+	return i->gone ? NULL : i->parent;
+}
 
 struct inodes;
 

@@ -161,6 +161,7 @@ static int build(struct view *v, struct inode *dir, struct snapshot **ret)
 {
 	struct snapshot *l = calloc(1, sizeof *l);
 	struct building b = {.list = l, .dir = dir};
+	struct inode *up = inode_parent(dir);
 	int r;
 
 	if (!l)
@@ -170,8 +171,7 @@ static int build(struct view *v, struct inode *dir, struct snapshot **ret)
 	l->lower = dir->lower;
 	r = add_item(l, ".", COOKIE_SELF, dir->st_ino, S_IFDIR, true);
 	if (r == 0)
-		r = add_item(l, "..", COOKIE_PARENT, dir->parent ? dir->parent->st_ino : INODE_ROOT,
-			S_IFDIR, true);
+		r = add_item(l, "..", COOKIE_PARENT, up ? up->st_ino : INODE_ROOT, S_IFDIR, true);
 	if (r == 0)
 		r = list_each(v, dir, add_name, &b);
 	/* saved aside, pyvenv.cfg is there for everybody but the editor that is saving it */

@@ -131,10 +131,11 @@ int merge_lookup_at(
 		}
 	}
 	if (below) {
+		struct inode *up = inode_parent(dir);
 		bool shows = true;
 
-		if (below->derived && dir->parent) {
-			r = derived_shows(v, dir->parent, name, &shows);
+		if (below->derived && up) {
+			r = derived_shows(v, up, name, &shows);
 			if (r < 0)
 				return r;
 		}
@@ -168,13 +169,14 @@ struct counting {
 static int count_real(void *arg, const char *name, const struct merged *m)
 {
 	const struct counting *c = arg;
+	struct inode *up = inode_parent(c->dir);
 	enum meaning source;
 	int r;
 
 	if (m->what != NAME_LOWER)
 		return 1;
-	if (m->lower->derived && c->dir->parent) {
-		r = source_of(c->v, c->dir->parent, name, &source);
+	if (m->lower->derived && up) {
+		r = source_of(c->v, up, name, &source);
 		return r < 0 ? r : source != NAME_NONE;
 	}
 	if (m->lower->type != LOWER_DIR || strcmp(name, "__pycache__") != 0)

@@ -133,7 +133,8 @@ static int set_draft(struct inode *i, const struct stat *st, unsigned what)
 
 static int set_cfg(struct view *v, struct inode *i, const struct stat *st, unsigned what)
 {
-	struct env *env = i->parent ? i->parent->env : NULL;
+	struct inode *parent = inode_parent(i);
+	struct env *env = parent ? parent->env : NULL;
 	auto_close int dir = -1, fd = -1;
 	struct stat now;
 	int r;
@@ -205,16 +206,17 @@ int view_setattr(struct view *v, uint64_t ino, const struct stat *st, unsigned w
 
 int view_readlink(struct view *v, uint64_t ino, struct str *ret)
 {
-	struct inode *i = inode_is_store(ino) ? NULL : inode_get(v->inodes, ino);
+	struct inode *i = inode_is_store(ino) ? NULL : inode_get(v->inodes, ino), *dir;
 	int r = -EINVAL;
 
 	if (!i)
 		return -EINVAL;
 	pthread_rwlock_rdlock(&v->lock);
-	if (i->kind == INODE_LINK && i->parent) {
+	dir = inode_parent(i);
+	if (i->kind == INODE_LINK && dir) {
 		struct merged m;
 
-		r = merge_lookup(v, i->parent, i->name, &m);
+		r = merge_lookup(v, dir, i->name, &m);
 		if (r == 0)
 			r = m.lower && m.lower->target ? str_add(ret, m.lower->target) : -ENOENT;
 	} else if (i->kind == INODE_UPPER) {

@@ -35,18 +35,19 @@ static void set_dir_time(int fd, struct timespec t)
 int upper_ensure(struct view *v, struct inode *dir)
 {
 	auto_close int parent = -1, fd = -1;
+	struct inode *up = inode_parent(dir);
 	struct timespec own, above;
 	struct stat st;
 	int r;
 
 	if (dir->upper)
 		return 0;
-	if (!dir->parent)
+	if (!up)
 		return -ENOENT;
-	r = upper_ensure(v, dir->parent);
+	r = upper_ensure(v, up);
 	if (r < 0)
 		return r;
-	parent = upper_open(v, dir->parent);
+	parent = upper_open(v, up);
 	if (parent < 0)
 		return parent;
 	if (fstat(parent, &st) < 0)
