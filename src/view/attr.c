@@ -95,6 +95,12 @@ static int attr_dir(struct view *v, struct inode *i, struct stat *ret)
 	struct stat upper;
 	bool have = false;
 
+	if (!inode_parent(i) && i->id != INODE_ROOT) { /* removed, and some process is in it */
+		ret->st_mode = S_IFDIR | 0755;
+		ret->st_nlink = 0;
+		ret->st_mtim = v->root_st.st_mtim;
+		return 0;
+	}
 	if (i->upper) {
 		auto_close int fd = upper_open(v, i);
 
