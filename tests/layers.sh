@@ -68,7 +68,7 @@ report "each third-party header has one home" "$(each_include '
 	if (path ~ /^openssl\// && FILENAME != "src/store/digest.c" ||
 	    path ~ /^xxh(ash|3)\.h$/ && FILENAME != "src/store/checksum.c" ||
 	    path ~ /^ini\.h$/ && FILENAME != "src/store/config.c" ||
-	    path ~ /^zip(conf)?\.h$/ && FILENAME !~ /^src\/py\/wheel[a-z_]*\.c$/ ||
+	    path ~ /^z(ip|ipconf|lib|conf)\.h$/ && FILENAME !~ /^src\/py\/wheel[a-z_]*\.c$/ ||
 	    path ~ /^curl\// && FILENAME != "src/cmd/download.c" ||
 	    path ~ /^(fuse|cuse)/ && home != "mount")
 		print FILENAME ": <" path "> does not belong here"')"

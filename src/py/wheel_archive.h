@@ -19,8 +19,9 @@ int archive_open(int fd, uint64_t size, const struct zip_index *z, const char *f
 	struct archive **ret, struct diag *diag);
 void archive_free(struct archive *a);
 /* Hands all bytes of a member to `sink`, in pieces of up to 128 KiB: exactly as many as were
- * declared, with the declared checksum, else -EINVAL at the end or before (rules 1 and 9). Stops at
- * a negative return of `sink` and returns it. */
+ * declared, out of exactly the packed bytes that were declared, with the declared checksum, else
+ * -EINVAL at the end or before (rules 1, 3 and 9). Stops at a negative return of `sink` and returns
+ * it. */
 int archive_read(struct archive *a, size_t member,
 	int (*sink)(void *arg, const void *buf, size_t n), void *arg, struct diag *diag);
 /* A member whole. More than `max` bytes are refused (rule 9). */

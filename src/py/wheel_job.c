@@ -25,6 +25,7 @@
 enum { HEAD = 64, PIECE_FILES = 256 };
 #define RECORD_MAX (64 * MIB)
 #define TEXT_MAX (16 * MIB)	/* METADATA, WHEEL, entry_points.txt, a Python script */
+#define SCRIPTS_MAX (64 * MIB)	/* of Python scripts together: they are kept in memory */
 #define PIECE_ALONE (256 * KIB) /* larger members are a piece of their own */
 #define PIECE_BYTES (512 * KIB)
 #define DIGEST_COST 4 /* hashing is so much cheaper than inflating, per byte */
@@ -106,9 +107,10 @@ static int read_facts(
 	r = read_info(job, a, "WHEEL", RULE_IDENTITY, wheel_file_parse, m, diag);
 	if (r == 0 && plan_find_info(&job->plan, "entry_points.txt"))
 		r = read_info(job, a, "entry_points.txt", RULE_SCHEME, entry_points_parse, m, diag);
+	if (r == 0)
+		r = plan_drop_wrappers(&job->plan, m);
 	if (r < 0)
 		return r;
-	plan_drop_wrappers(&job->plan, m);
 	m->info = strdup(job->plan.info);
 	return m->info ? 0 : -ENOMEM;
 }
@@ -131,6 +133,8 @@ static int read_record(struct wheel_job *job, struct archive *a, struct diag *di
  * not the member's. */
 static int read_scripts(struct wheel_job *job, struct archive *a, struct diag *diag)
 {
+	uint64_t total = 0;
+
 	for (size_t i = 0; i < job->plan.n; i++) {
 		struct plan_file *f = &job->plan.files[i];
 		auto_str struct str text = {0}, plain = {0};
@@ -145,6 +149,11 @@ static int read_scripts(struct wheel_job *job, struct archive *a, struct diag *d
 			return (int)k;
 		if (!script_wants_python(head, (size_t)k))
 			continue;
+		total += member_of(job, f)->size;
+		if (total > SCRIPTS_MAX)
+			return REFUSE(job, diag, f->name, RULE_SIZE,
+				"the Python scripts together are larger than %zu MiB",
+				SCRIPTS_MAX / MIB);
 		r = archive_slurp(a, f->member, TEXT_MAX, &text, diag);
 		if (r == 0)
 			r = script_normalize(text.p, text.len, &plain);
@@ -201,8 +210,13 @@ static int start_dist(struct wheel_job *job, struct manifest **m, struct diag *d
 {
 	struct diag reason = {0};
 	const struct manifest *sorted;
-	int r = ingest_dist_new(job->in, steal_ptr(*m), &job->dist, &reason);
+	int r = manifest_sort(*m, &reason);
 
+	/* paths were judged before, so it is an entry point that is there twice */
+	if (r == -EEXIST)
+		return REFUSE(job, diag, NULL, RULE_SCHEME, "%s", diag_text(&reason, r));
+	if (r == 0)
+		r = ingest_dist_new(job->in, steal_ptr(*m), &job->dist, &reason);
 	if (r < 0)
 		return diag_set(diag, r, "%s: %s", job->path, diag_text(&reason, r));
 	sorted = ingest_dist_manifest(job->dist);

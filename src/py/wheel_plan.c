@@ -11,6 +11,7 @@
 #include "py/metadata.h"
 #include "py/name.h"
 #include "py/refuse.h"
+#include "py/text.h"
 #include "py/wheel_path.h"
 
 #include <errno.h>
@@ -88,6 +89,13 @@ static bool ends(const char *p, size_t n, const char *suffix)
 	return n > len && memcmp(p + n - len, suffix, len) == 0;
 }
 
+static bool ends_folded(const char *p, size_t n, const char *suffix)
+{
+	size_t len = strlen(suffix);
+
+	return n > len && strncasecmp(p + n - len, suffix, len) == 0;
+}
+
 static int find_info(struct making *k)
 {
 	const char *info = NULL;
@@ -97,8 +105,10 @@ static int find_info(struct making *k)
 		const char *name = k->z->members[i].name;
 		size_t n = strcspn(name, "/");
 
-		if (name[n] != '/' || !ends(name, n, ".dist-info"))
+		if (name[n] != '/' || !ends_folded(name, n, ".dist-info"))
 			continue;
+		if (!ends(name, n, ".dist-info")) /* importlib.metadata would take it for one */
+			return REFUSE(k, name, RULE_IDENTITY, "it is a .dist-info in other case");
 		if (info && (n != len || memcmp(info, name, n) != 0))
 			return REFUSE(
 				k, name, RULE_IDENTITY, "there is a second .dist-info directory");
@@ -141,7 +151,7 @@ static int place_data(struct making *k, struct plan_file *f, size_t top)
 			f->script = f->tree == TREE_BIN;
 			f->exec = f->exec || f->script;
 			if (f->tree == TREE_SITE &&
-				ends(f->path, strcspn(f->path, "/"), ".dist-info"))
+				ends_folded(f->path, strcspn(f->path, "/"), ".dist-info"))
 				return REFUSE(k, f->name, RULE_IDENTITY,
 					"it would land in a .dist-info directory");
 			return 0;
@@ -301,19 +311,30 @@ struct plan_file *plan_find_info(const struct plan *p, const char *base)
 	return plan_find(p, name.p);
 }
 
-static bool is_entry_point(const struct manifest *m, const char *name, size_t n)
+static int by_text(const void *a, const void *b)
 {
-	for (size_t i = 0; i < m->n_entry_points; i++)
-		if (strlen(m->entry_points[i].name) == n &&
-			memcmp(m->entry_points[i].name, name, n) == 0)
-			return true;
-	return false;
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-void plan_drop_wrappers(struct plan *p, const struct manifest *m)
+static int find_text(const void *key, const void *at)
+{
+	const struct slice *k = key;
+	const char *text = *(const char *const *)at;
+	int r = strncmp(k->p, text, k->n);
+
+	return r ? r : text[k->n] ? -1 : 0;
+}
+
+int plan_drop_wrappers(struct plan *p, const struct manifest *m)
 {
 	static const char *const suffixes[] = {".exe", "-script.py", ".pya"};
+	auto_free const char **points = calloc(m->n_entry_points + 1, sizeof(*points));
 
+	if (!points)
+		return -ENOMEM;
+	for (size_t i = 0; i < m->n_entry_points; i++)
+		points[i] = m->entry_points[i].name;
+	qsort(points, m->n_entry_points, sizeof *points, by_text);
 	for (size_t i = 0; i < p->n; i++) {
 		struct plan_file *f = &p->files[i];
 		const char *base = path_base(f->path ? f->path : "");
@@ -329,7 +350,9 @@ void plan_drop_wrappers(struct plan *p, const struct manifest *m)
 				break;
 			}
 		}
-		if (is_entry_point(m, base, n))
+		if (bsearch(&(struct slice){base, n}, points, m->n_entry_points, sizeof *points,
+			    find_text))
 			f->tree = PLAN_LEFT_OUT;
 	}
+	return 0;
 }

@@ -43,8 +43,8 @@ struct plan_file *plan_find(const struct plan *p, const char *name);
 /* The one at the top of the .dist-info directory, or NULL. */
 struct plan_file *plan_find_info(const struct plan *p, const char *base);
 /* Leaves out the scripts that are wrappers of an entry point in m (as pip does: NAME, NAME.exe,
- * NAME-script.py, NAME.pya): they are generated. */
-void plan_drop_wrappers(struct plan *p, const struct manifest *m);
+ * NAME-script.py, NAME.pya): they are generated. 0 or -ENOMEM. */
+int plan_drop_wrappers(struct plan *p, const struct manifest *m);
 
 /* RECORD's rows into the files (wheel_record.c, rule 8). -EINVAL: refused. */
 int plan_record(struct plan *p, const struct zip_index *z, const char *text, size_t n,

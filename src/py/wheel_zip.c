@@ -321,12 +321,15 @@ static int read_directory(struct reader *r, struct zip_index *z)
 	return 0;
 }
 
-/* What lies between a member's data and the next member: its descriptor, or nothing. */
-static int check_gap(struct reader *r, const struct zip_member *m, uint64_t at, uint64_t gap)
+/* What lies between a member's data and the next member: its descriptor, or nothing. Its sizes are
+ * `wide` (64 bits) by what its own header has, or where they have to be: readers go by that, not by
+ * the room there is. */
+static int check_gap(
+	struct reader *r, const struct zip_member *m, bool wide, uint64_t at, uint64_t gap)
 {
 	uint8_t b[24];
 	const uint8_t *p = b;
-	bool wide;
+	size_t plain;
 	int k;
 
 	if (gap > sizeof b) {
@@ -349,14 +352,15 @@ static int check_gap(struct reader *r, const struct zip_member *m, uint64_t at, 
 		return REFUSE(r, m->name, RULE_STRUCTURE,
 			"%llu bytes behind it belong to no member", (unsigned long long)gap);
 	}
-	wide = gap >= 20;
-	if (gap == 16 || gap == 24) {
-		if (u32(b) != SIG_DESCRIPTOR)
-			return REFUSE(r, m->name, RULE_HEADERS, "its data descriptor is malformed");
-		p += 4;
-	} else if (gap != 12 && gap != 20) {
-		return REFUSE(r, m->name, RULE_HEADERS, "its data descriptor is missing");
-	}
+	wide = wide || m->packed >= FULL32 || m->size >= FULL32;
+	plain = wide ? 20 : 12;
+	if (gap != plain && gap != plain + 4)
+		return REFUSE(r, m->name, RULE_HEADERS,
+			"its data descriptor is missing, or of another kind than its header");
+	/* a checksum that looks like the signature would be taken for it */
+	if ((u32(b) == SIG_DESCRIPTOR) != (gap == plain + 4))
+		return REFUSE(r, m->name, RULE_HEADERS, "its data descriptor is malformed");
+	p += gap - plain;
 	if (u32(p) != m->crc || (wide ? u64(p + 4) : u32(p + 4)) != m->packed ||
 		(wide ? u64(p + 12) : u32(p + 8)) != m->size)
 		return REFUSE(r, m->name, RULE_HEADERS,
@@ -416,10 +420,14 @@ static int check_local(struct reader *r, const struct zip_member *m, uint64_t ne
 	if (!same(m, u32(h + 14), m->crc) || !same(m, packed, m->packed) || !same(m, size, m->size))
 		return REFUSE(
 			r, m->name, RULE_HEADERS, "its own header has another size or checksum");
+	/* who reads from the front can not tell where it ends */
+	if (m->method == ZIP_STORED && packed != m->packed)
+		return REFUSE(r, m->name, RULE_HEADERS,
+			"it is stored, and its own header leaves out its size");
 	start += m->offset;
 	if (m->packed > next - start)
 		return REFUSE(r, m->name, RULE_OVERLAP, "it overlaps the next member");
-	return check_gap(r, m, start + m->packed, next - start - m->packed);
+	return check_gap(r, m, x.zip64 != NULL, start + m->packed, next - start - m->packed);
 }
 
 static int by_offset(const void *a, const void *b)

@@ -46,8 +46,7 @@ def archive(members, *, prefix=b"", before_end=b"", suffix=b"", comment=b"", end
         if packed is None:
             packed = m.data
             if m.method == 8:
-                c = zlib.compressobj(9, zlib.DEFLATED, -15)
-                packed = c.compress(m.data) + c.flush()
+                packed = deflate(m.data)
         f = dict(signature=0x04034B50, version=20, flags=m.flags | (0 if m.raw_name.isascii() else UTF8), method=m.method,
                  crc=zlib.crc32(m.data), packed=len(packed), size=len(m.data), name=m.raw_name, extra=b"",
                  mode=m.mode, disk=0, offset=m.at if m.at is not None else at)
@@ -129,6 +128,44 @@ def with_zip64(**kw):
     return wheel(before_end=zip64_end(n, size, offset, **kw), end=dict(offset=0xFFFFFFFF), end_offset=0)
 
 
+def deflate(data):
+    c = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return c.compress(data) + c.flush()
+
+
+def endless(data):
+    """All of `data`, in a stream that is never ended."""
+    c = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return c.compress(data) + c.flush(zlib.Z_SYNC_FLUSH)
+
+
+def descriptor(data, packed, wide=False, signature=True):
+    head = struct.pack("<II", 0x08074B50, zlib.crc32(data))
+    return head[0 if signature else 4 :] + struct.pack("<QQ" if wide else "<II", len(packed), len(data))
+
+
+def zip64_streamed(wide):
+    """A member whose sizes come in its descriptor, under a header for sizes of 64 bits."""
+    data, packed = b"x = 1\n", deflate(b"x = 1\n")
+    own = dict(crc=0, packed=0xFFFFFFFF, size=0xFFFFFFFF, extra=struct.pack("<HHQQ", 1, 16, 0, 0))
+    return wheel(base=Member("demo.py", data, packed=packed, flags=DESCRIPTOR, local=own,
+                             descriptor=descriptor(data, packed, wide)))
+
+
+def smuggled():
+    """Who inflates from the front finds the stream's end, a descriptor, and one member more; who goes by
+    the directory finds a member with all that in its packed bytes."""
+    data, packed = b"x = 1\n", deflate(b"x = 1\n")
+    hidden = archive([Member("evil.py", b"evil", method=0)])
+    hidden = hidden[: hidden.index(b"PK\x01\x02")]
+    return wheel(base=Member("demo.py", data, flags=DESCRIPTOR, packed=packed + descriptor(data, packed) + hidden))
+
+
+def large_scripts():
+    text = b"#!python\n" + bytes(15 << 20)
+    return wheel(*[Member(f"{STEM}.data/scripts/s{i}", text) for i in range(5)])
+
+
 def deflate_bomb():
     """2 GiB of zeros: within deflate's ratio, but 200 times more than the file."""
     c = zlib.compressobj(9, zlib.DEFLATED, -15)
@@ -179,6 +216,13 @@ BAD = [
     ("a data descriptor that tells something else", 1, "demo.py", "descriptor and",
      lambda: wheel(base=Member("demo.py", flags=DESCRIPTOR,
                                descriptor=struct.pack("<IIII", 0x08074B50, 1, 2, 3)))),
+    ("a data descriptor of 64 bits under a header of 32", 1, "demo.py", "descriptor",
+     lambda: wheel(base=Member("demo.py", flags=DESCRIPTOR,
+                               descriptor=descriptor(b"x = 1\n", deflate(b"x = 1\n"), wide=True)))),
+    ("a data descriptor of 32 bits under a header of 64", 1, "demo.py", "descriptor",
+     lambda: zip64_streamed(wide=False)),
+    ("a stored member without a size in front", 1, "demo.py", "leaves out its size",
+     lambda: wheel(base=Member("demo.py", method=0, flags=DESCRIPTOR))),
     ("a stored member of two sizes", 1, "demo.py", "two different sizes",
      lambda: wheel(base=Member("demo.py", method=0, local=dict(size=5), central=dict(size=5)))),
     ("data that does not inflate", 1, "demo.py", "not inflate",
@@ -212,6 +256,11 @@ BAD = [
     ("no archive", 3, None, "no zip archive", lambda: b"PK, but not really one. " * 8),
     ("an empty file", 3, None, "no zip archive", lambda: b""),
     ("an archive that is cut short", 3, None, "no zip archive", lambda: wheel()[:-40]),
+    ("bytes behind the end of a stream", 3, "demo.py", "behind the end of the stream",
+     lambda: wheel(base=Member("demo.py", packed=deflate(b"x = 1\n") + b"?"))),
+    ("a member behind the end of a stream", 3, "demo.py", "behind the end of the stream", smuggled),
+    ("a stream without an end", 3, "demo.py", "before the stream ends",
+     lambda: wheel(base=Member("demo.py", b"y" * 9000, packed=endless(b"y" * 9000)))),
     # 4: overlapping members
     ("two members over one another", 4, None, "overlaps", lambda: overlapping()),
     # 5: methods
@@ -285,6 +334,7 @@ BAD = [
     ("a member smaller than it says", 9, "demo.py", "smaller",
      lambda: wheel(base=Member("demo.py", b"y" * 900, local=dict(size=1000), central=dict(size=1000)),
                    record=lambda t: t.replace(",900\n", ",1000\n"))),
+    ("more text of scripts than is kept in memory", 9, None, "64 MiB", large_scripts),
     # 10: schemes and scripts
     ("an unknown scheme", 10, None, "is no scheme", names(f"{STEM}.data/stdlib/a.py")),
     ("a file in no scheme", 10, None, "no scheme", names(f"{STEM}.data/a.py")),
@@ -295,6 +345,8 @@ BAD = [
     ("an entry point to no object", 10, None, "", lambda: wheel(entry_points="[console_scripts]\nevil = demo:\n")),
     ("an entry point with code in it", 10, None, "",
      lambda: wheel(entry_points="[console_scripts]\nevil = demo:main();import os\n")),
+    ("an entry point twice", 10, None, "given twice",
+     lambda: wheel(entry_points="[console_scripts]\nrun = demo:main\nrun = demo:other\n")),
     # 11: identity
     ("METADATA of another name", 11, None, "file name says",
      lambda: wheel(metadata=METADATA.replace(b"demo", b"evil"))),
@@ -306,6 +358,9 @@ BAD = [
     ("a WHEEL of a later kind", 11, None, "", lambda: wheel(wheel_text=WHEEL.replace(b"1.0", b"2.0"))),
     ("a .dist-info of another name", 11, None, "", lambda: wheel(info="evil-1.0.dist-info")),
     ("two .dist-info directories", 11, None, "second .dist-info", names("evil-2.0.dist-info/METADATA")),
+    ("a second .dist-info in capitals", 11, None, "other case", names("evil-2.0.DIST-INFO/METADATA")),
+    ("a .dist-info by way of a scheme", 11, None, "would land",
+     names(f"{STEM}.data/purelib/evil-2.0.dist-info/METADATA")),
     ("no .dist-info", 11, None, "no .dist-info", lambda: archive([Member("demo.py")])),
     ("the .data of another", 11, None, "something else", names("evil-1.0.data/scripts/x")),
     # 12: names that collide

@@ -45,7 +45,13 @@ def test_good_ones_are_accepted(venvfs, tmp_path):
         "plain": badwheels.wheel(),
         "directories": badwheels.wheel(m("pkg/", b"", mode=0o40755), m("pkg/a.py")),
         "descriptors": badwheels.wheel(base=m("demo.py", flags=badwheels.DESCRIPTOR)),
+        "a descriptor without a signature": badwheels.wheel(base=m(
+            "demo.py", flags=badwheels.DESCRIPTOR,
+            descriptor=badwheels.descriptor(b"x = 1\n", badwheels.deflate(b"x = 1\n"), signature=False))),
+        "a descriptor of 64 bits": badwheels.zip64_streamed(wide=True),
         "stored": badwheels.wheel(base=m("demo.py", method=0)),
+        "stored, with a descriptor": badwheels.wheel(base=m(
+            "demo.py", method=0, flags=badwheels.DESCRIPTOR, local=dict(size=6))),
         "no mode": badwheels.wheel(base=m("demo.py", mode=0)),
         "a comment": badwheels.wheel(comment=b"made by hand"),
         "zip64": badwheels.with_zip64(),
