@@ -2,12 +2,18 @@
 """The store as a person handles it: adding, listing, checking, tiers; and what must hold when two do it
 at once, when one is killed, and when the disk is full."""
 
+import fcntl
 import hashlib
 import os
+import pty
 import random
+import re
 import shutil
 import signal
+import struct
 import subprocess
+import termios
+import threading
 import time
 
 import pytest
@@ -48,6 +54,60 @@ def test_adding_again_stores_nothing(venvfs, small_wheels):
     before = snapshot(venvfs.store)
     venvfs("store", "add", "--no-compile", wheel)
     assert snapshot(venvfs.store) == before
+
+
+def test_wrappers_are_left_out(venvfs, small_wheels):
+    """Scripts of an entry point's name, as some tools put them in: they are made anew in each environment."""
+    names = ["run", "run.exe", "run-script.py", "run.pya", "runner", "ru", "run.py", "x.exe"]
+    wheel = small_wheels("demo", scripts={n: "#!python\n" for n in names},
+                         entry_points={"console_scripts": {"run": "demo:main", "walk": "demo:walk"}})
+    venvfs("store", "add", "--no-compile", wheel)
+    [manifest] = venvfs.store.glob("dists/demo/*/*/manifest")
+    found = re.findall(r"^file bin .* (\S+)$", manifest.read_text(), re.M)
+    assert sorted(found) == ["ru", "run.py", "runner", "x.exe"]
+
+
+def on_a_terminal(venvfs, columns, *args):
+    """Runs it with a terminal of so many columns as stderr: returns the exit code, stdout and what that got."""
+    own, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    got = bytearray()
+
+    def read():
+        while True:
+            try:
+                part = os.read(own, 65536)
+            except OSError:  # EIO: nobody has the other end any more
+                return
+            if not part:
+                return
+            got.extend(part)
+
+    with venvfs.popen(*args, stdout=subprocess.PIPE, stderr=theirs, stdin=subprocess.DEVNULL) as p:
+        os.close(theirs)
+        reader = threading.Thread(target=read)
+        reader.start()
+        out = p.communicate(timeout=120)[0]
+        reader.join(60)
+    os.close(own)
+    return p.returncode, out, got.decode()
+
+
+@pytest.mark.parametrize("columns", [80, 20])
+def test_progress_on_a_terminal(venvfs, tmp_path, small_wheels, columns):
+    wheels = [small_wheels(f"demo{i}") for i in range(5)]
+    bad = tmp_path / "bad-1-py3-none-any.whl"
+    bad.write_bytes(b"no archive")
+    code, out, shown = on_a_terminal(venvfs, columns, "store", "add", "--no-compile", *wheels, bad)
+    assert code == 1 and out == "5 wheels in the store\n"
+    erase = "\r\x1b[K"
+    lines = shown.split(erase)
+    drawn = [line for line in lines if line.startswith("adding ")]
+    assert drawn and all(len(line) < columns and "\n" not in line for line in drawn), shown
+    # the complaint has a line of its own, and nothing is left behind
+    [complaint] = [line for line in lines if bad.name in line]
+    assert complaint.startswith("venvfs: ") and complaint.count("\n") == 1
+    assert lines[-1] == "" or lines[-1] == complaint, shown
 
 
 def test_usage(venvfs):
