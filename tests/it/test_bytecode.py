@@ -259,7 +259,8 @@ def test_rmdir_once_the_sources_are_gone(envs, debian_python, venvfs):
 
 def test_pip_uninstall(envs, debian_python, venvfs, small_wheels):
     """pip finds the derived ones as well and moves them away, in whatever order."""
-    wheel = small_wheels("upper", files={"Upper.py": "x = 1\n", "lower.py": "", "_u/__init__.py": "", "U/x.py": ""})
+    names = ("Upper.py", "lower.py", "_u/__init__.py", "U/x.py")
+    wheel = small_wheels("upper", files={name: "x = 1\n" for name in names})
     venvfs("store", "add", wheel)
     envs.pins.write_text("demo==1.0\nupper==1.0\n")
     x, env = envs.root / "x", {**venvfs.env, "PIP_CONFIG_FILE": os.devnull}

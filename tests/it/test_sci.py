@@ -3,6 +3,7 @@
 all they need, used as people use them."""
 
 import base64
+import collections
 import csv
 import hashlib
 import json
@@ -18,6 +19,7 @@ import urllib.error
 import urllib.request
 
 import pytest
+from conftest import Venvfs
 
 IMPORT = "import numpy, pandas, scipy.stats, sympy"
 SITE = "lib/python3.11/site-packages"
@@ -49,8 +51,6 @@ print(len(names), failed)
 @pytest.fixture(scope="module")
 def bytecode(sci_store, debian_python, tmp_path_factory):
     """The sci store with bytecode."""
-    from conftest import Venvfs
-
     v = Venvfs(sci_store, tmp_path_factory.mktemp("sanitizer"))
     v("store", "compile", "--python", debian_python, timeout=1800)
     return v
@@ -265,7 +265,8 @@ def seen(mount, tmp_path, what):
     log.mkdir(exist_ok=True)
     before, refaults = mount.requests(), refaulted()
     tracer = subprocess.Popen(
-        ["strace", "-ff", "-y", "-P", "/dev/fuse", "-e", "trace=read", "-xx", "-s", "64", "-o", log / "t", "-p", str(mount.pid)],
+        ["strace", "-ff", "-y", "-P", "/dev/fuse", "-e", "trace=read", "-xx", "-s", "64",
+         "-o", log / "t", "-p", str(mount.pid)],
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
@@ -290,14 +291,16 @@ def seen(mount, tmp_path, what):
             assert length == int(m[2])
             found.append((OPCODES.get(opcode, str(opcode)), node))
         f.unlink()
-    count = {op: sum(1 for o, _ in found if o == op) for op in {o for o, _ in found} - ASKING}
+    count = collections.Counter(op for op, _ in found if op not in ASKING)
     own = {op: n - before[op] for op, n in after.items() if n != before[op] and op not in ASKING}
     for op in ("LOOKUP", "OPEN", "READ", "RELEASE", "IOCTL", "READDIRPLUS", "GETATTR", "READLINK", "CREATE"):
         assert count.get(op, 0) == own.get(op, 0), f"{op}: strace and the daemon disagree"
+    # Other commands on this machine look at every root, and tell every daemon of what they added.
+    count["GETATTR"] -= found.count(("GETATTR", 1))
     # Pages that the kernel dropped and needed again are no fault of ours.
-    if count.get("READ", 0) <= refaults:
-        count.pop("READ", None)
-    return count, found
+    if count["READ"] <= refaults:
+        del count["READ"]
+    return {op: n for op, n in count.items() if n}, found
 
 
 def refaulted():
@@ -328,8 +331,9 @@ def test_third_import(sci, lab, bytecode, importing, tmp_path):
     m, env = lab
     importing(env)()
     importing(env)()
-    count, _ = fewest(m, tmp_path, importing(env))
-    assert count.keys() == {"OPEN", "RELEASE", "IOCTL"}, count
+    count, found = fewest(m, tmp_path, importing(env))
+    others = [f for f in found if f[0] not in ("OPEN", "RELEASE", "IOCTL")]
+    assert count.keys() == {"OPEN", "RELEASE", "IOCTL"}, (count, others)
     assert count["OPEN"] == count["RELEASE"] > 500
 
 

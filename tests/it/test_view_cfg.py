@@ -194,7 +194,8 @@ def test_copying_pyvenv_cfg_clones(venvfs, mount, root, debian_python):
     venvfs("create", root / "a", "--python", debian_python)
     (root / "b").mkdir()
     subprocess.run(["cp", root / "a/pyvenv.cfg", root / "b"], check=True)
-    out = subprocess.check_output([root / "b/bin/pip", "--version"], text=True)
+    env = {**venvfs.env, "PYTHONDONTWRITEBYTECODE": "1"}
+    out = subprocess.check_output([root / "b/bin/pip", "--version"], text=True, env=env)
     assert str(root / "b/lib") in out
     assert [p.name for p in (mount.upper / "b").iterdir()] == ["pyvenv.cfg"]
 

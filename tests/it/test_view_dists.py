@@ -219,8 +219,14 @@ def test_conflict_of_kinds(make, venvfs, small_wheels):
 
 def test_conflict_of_scripts(make, venvfs, small_wheels):
     env = make(
-        small_wheels("aa", files={"aa.py": "def f(): print('aa')\n"}, entry_points={"console_scripts": {"run": "aa:f"}}),
-        small_wheels("bb", files={"bb.py": "def f(): print('bb')\n"}, entry_points={"console_scripts": {"run": "bb:f"}}),
+        *(
+            small_wheels(
+                name,
+                files={f"{name}.py": f"def f(): print({name!r})\n"},
+                entry_points={"console_scripts": {"run": f"{name}:f"}},
+            )
+            for name in ("aa", "bb")
+        )
     )
     assert subprocess.check_output([env / "bin/run"], text=True) == "bb\n"
     assert "run" in json.dumps(venvfs.json("show", env)["conflicts"])

@@ -194,7 +194,8 @@ def test_copy_into_the_root(pair, mount):
     a, _ = pair
     subprocess.run(["cp", "-a", a, a.parent / "c"], check=True)
     c = a.parent / "c"
-    out = subprocess.check_output([c / "bin/python", "-c", "import demo, sys; print(demo.x, sys.prefix)"], text=True)
+    code = "import demo, sys; print(demo.x, sys.prefix)"
+    out = subprocess.check_output([c / "bin/python", "-c", code], text=True)
     assert out == f"1 {c}\n"
     # all but the text that names an environment's path
     ours = tree(c)
