@@ -1,56 +1,21 @@
 /* SPDX-License-Identifier: MIT
  *
- * What is there, by the names of directories: dists/NAME/VERSION/ADDRESS. Beside a manifest the
- * file "wheels" tells which wheels it came from, one on a line: "FILE sha256:<64 hex>".
+ * What is there, by the names of directories: dists/NAME/VERSION/ADDRESS.
  */
 #include "store/store.h"
 
 #include "base/array.h"
 #include "base/cleanup.h"
 #include "store/dist.h"
-#include "store/field.h"
 #include "store/wheels.h"
 
 #include <fcntl.h>
 #include <string.h>
 
-enum { WHEELS_MAX = 1 << 20 };
-
 struct rows {
 	struct found *v;
 	size_t n, cap;
 };
-
-int wheels_next(const char **text, const char *end, struct wheel_line *ret)
-{
-	static const char mark[] = " sha256:";
-	const size_t tail = sizeof mark - 1 + DIGEST_HEX;
-	const char *line = *text, *nl;
-	size_t n;
-
-	if (line == end)
-		return -ENOENT;
-	nl = memchr(line, '\n', (size_t)(end - line));
-	if (!nl)
-		return -EPROTO;
-	n = (size_t)(nl - line);
-	*text = nl + 1;
-	if (n <= tail || memcmp(nl - tail, mark, sizeof mark - 1) != 0 ||
-		digest_parse(nl - DIGEST_HEX, DIGEST_HEX, &ret->digest) < 0 ||
-		!field_is_component(line, n - tail) || memchr(line, ' ', n - tail))
-		return -EPROTO;
-	ret->file = line;
-	ret->len = n - tail;
-	return 0;
-}
-
-int wheels_read(const struct tier *t, const char *dir, struct str *ret)
-{
-	auto_str struct str path = {0};
-	int r = str_addf(&path, "%s/wheels", dir);
-
-	return r < 0 ? r : tier_read(t, path.p, WHEELS_MAX, ret, NULL);
-}
 
 static bool has_manifest(const struct tier *t, const char *dir)
 {

@@ -33,6 +33,8 @@ struct staged {
 	unsigned serial;
 	long nanoseconds;
 	struct manifest *manifest;
+	char *wheel; /* what it came from; NULL: no wheel */
+	struct digest wheel_digest;
 };
 
 struct ingest {
@@ -95,6 +97,7 @@ static void staged_clear(struct staged *st)
 {
 	free(st->dir);
 	free(st->clock);
+	free(st->wheel);
 	manifest_free(st->manifest);
 }
 
@@ -219,7 +222,8 @@ static int write_text(int dir, const char *name, const char *text, size_t n)
 	return r;
 }
 
-static int stage(struct ingest_dist *d, const char *dir, const char *clock, long nanoseconds)
+static int stage(struct ingest_dist *d, const char *dir, const char *clock, const char *wheel,
+	const struct digest *wheel_digest, long nanoseconds)
 {
 	struct ingest *in = d->ingest;
 	struct staged st = {.serial = d->serial, .nanoseconds = nanoseconds};
@@ -228,7 +232,10 @@ static int stage(struct ingest_dist *d, const char *dir, const char *clock, long
 	pthread_mutex_lock(&in->lock);
 	st.dir = strdup(dir);
 	st.clock = clock ? strdup(clock) : NULL;
-	if (st.dir && (!clock || st.clock) &&
+	st.wheel = wheel ? strdup(wheel) : NULL;
+	if (wheel)
+		st.wheel_digest = *wheel_digest;
+	if (st.dir && !clock == !st.clock && !wheel == !st.wheel &&
 		array_grow(in->staged, in->cap, in->n_staged + 1) == 0) {
 		st.manifest = steal_ptr(d->manifest); /* so that freeing `d` leaves the files */
 		in->staged[in->n_staged++] = st;
@@ -238,51 +245,6 @@ static int stage(struct ingest_dist *d, const char *dir, const char *clock, long
 	}
 	pthread_mutex_unlock(&in->lock);
 	return r;
-}
-
-static bool has_wheel(
-	const struct tier *t, const char *dir, const char *file, const struct digest *wheel)
-{
-	auto_str struct str text = {0};
-	struct wheel_line line;
-	const char *p;
-
-	if (wheels_read(t, dir, &text) < 0)
-		return false;
-	p = text.p;
-	while (p && wheels_next(&p, text.p + text.len, &line) == 0)
-		if (digest_equal(&line.digest, wheel) && line.len == strlen(file) &&
-			memcmp(line.file, file, line.len) == 0)
-			return true;
-	return false;
-}
-
-static int wheel_line(const char *file, const struct digest *wheel, struct str *out)
-{
-	char hex[DIGEST_HEX + 1];
-
-	if (!field_is_component(file, strlen(file)) || strchr(file, ' '))
-		return -EINVAL;
-	digest_format(wheel, hex);
-	return str_addf(out, "%s sha256:%s\n", file, hex);
-}
-
-/* One more wheel that has the same in it. */
-static int record_wheel(
-	struct store *s, const char *dir, const char *file, const struct digest *wheel)
-{
-	auto_close int fd = -1;
-	auto_str struct str text = {0};
-	int r = tier_make_dir(&s->tiers[0], dir, &fd);
-
-	if (r == 0 && flock(fd, LOCK_EX) < 0)
-		r = -errno;
-	if (r < 0 || has_wheel(&s->tiers[0], dir, file, wheel))
-		return r;
-	r = wheels_read(&s->tiers[0], dir, &text);
-	if (r == 0 || r == -ENOENT)
-		r = wheel_line(file, wheel, &text);
-	return r < 0 ? r : io_publish_at(fd, "wheels", text.p, text.len, 0444);
 }
 
 /* Every byte is read: adding a wheel again is how a damaged distribution is mended. */
@@ -338,10 +300,10 @@ static int have_already(struct store *s, const char *dir, const struct manifest 
 
 		if (!is_there(t, i == 0, dir, m, text))
 			continue;
-		if (!file || has_wheel(t, dir, file, wheel))
+		if (!file || wheels_has(t, dir, file, wheel))
 			return 1;
 		if (i == 0) {
-			r = record_wheel(s, dir, file, wheel);
+			r = wheels_add(t, dir, file, wheel);
 			return r < 0 ? r : 1;
 		}
 	}
@@ -364,7 +326,7 @@ int ingest_dist_done(struct ingest_dist *dist, const char *wheel_name, const str
 	if (r == 0)
 		r = str_addf(&clock, "dists/%s", d->manifest->name);
 	if (r == 0 && wheel_name)
-		r = wheel_line(wheel_name, wheel, &wheels);
+		r = wheels_format(wheel_name, wheel, &wheels);
 	if (r == 0)
 		r = have_already(s, dir.p, d->manifest, &text, wheel_name, wheel);
 	if (r == 0)
@@ -372,7 +334,7 @@ int ingest_dist_done(struct ingest_dist *dist, const char *wheel_name, const str
 	if (r == 0 && wheel_name)
 		r = write_text(d->dir, "wheels", wheels.p, wheels.len);
 	if (r == 0)
-		r = stage(d, dir.p, clock.p, dist_nanoseconds(&address));
+		r = stage(d, dir.p, clock.p, wheel_name, wheel, dist_nanoseconds(&address));
 	if (r < 0)
 		return diag_errno(diag, r, "%s %s into %s", d->manifest ? d->manifest->name : "",
 			d->manifest ? d->manifest->version : "", own_path(d->ingest));
@@ -401,7 +363,7 @@ int ingest_pyc_done(
 		r = write_text(d->dir, "address", hex, DIGEST_HEX + 1);
 	}
 	if (r == 0)
-		r = stage(d, dir.p, NULL, dist_nanoseconds(&address));
+		r = stage(d, dir.p, NULL, NULL, NULL, dist_nanoseconds(&address));
 	return r < 0 ? diag_errno(diag, r, "bytecode into %s", own_path(d->ingest)) : 0;
 }
 
@@ -568,7 +530,11 @@ static int put_dist(struct ingest *in, const struct staged *st)
 	if (r < 0)
 		return r;
 	dir_name(st->serial, from);
-	return put(in, from, st->dir, same_dist, st, NULL);
+	r = put(in, from, st->dir, same_dist, st, NULL);
+	/* where the same came first, from another wheel, also in this very batch */
+	if (r == 0 && st->wheel)
+		r = wheels_add(&in->store->tiers[0], st->dir, st->wheel, &st->wheel_digest);
+	return r;
 }
 
 int ingest_commit(struct ingest *in, struct diag *diag)

@@ -19,5 +19,10 @@ struct wheel_line {
 int wheels_read(const struct tier *t, const char *dir, struct str *ret);
 /* The line at *text, which moves behind it. -ENOENT: no more; -EPROTO: no such line. */
 int wheels_next(const char **text, const char *end, struct wheel_line *ret);
+bool wheels_has(const struct tier *t, const char *dir, const char *file, const struct digest *wheel);
+/* One line. -EINVAL: no file can be called so. */
+int wheels_format(const char *file, const struct digest *wheel, struct str *out);
+/* Adds it, durably, to a distribution that is there, unless it has it. */
+int wheels_add(const struct tier *t, const char *dir, const char *file, const struct digest *wheel);
 
 #endif

@@ -18,6 +18,7 @@ import time
 
 import pytest
 
+import badwheels
 import wheelmaker
 
 
@@ -41,6 +42,22 @@ def test_json_of_add(venvfs, small_wheels):
     rows = venvfs.json("store", "add", "--no-compile", *wheels)
     assert [r["name"] for r in rows] == ["one", "two"]
     assert {r["address"] for r in rows} == {r["address"] for r in venvfs.json("store", "ls")}
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_wheels_of_one_content(venvfs, tmp_path, together):
+    """A wheel that was packed anew has the same in it: one distribution, known by both."""
+    wheels = [tmp_path / badwheels.FILE, tmp_path / badwheels.FILE.replace("-py3", "-1-py3")]
+    wheels[0].write_bytes(badwheels.wheel())
+    wheels[1].write_bytes(badwheels.wheel(comment=b"packed anew"))
+    for batch in [wheels] if together else [[w] for w in wheels]:
+        venvfs("store", "add", "--no-compile", *batch, wheels[0])
+    rows = venvfs.json("store", "ls")
+    assert len({r["address"] for r in rows}) == 1
+    assert {(r["wheel"], r["wheel_digest"]) for r in rows} == {
+        (w.name, "sha256:" + hashlib.sha256(w.read_bytes()).hexdigest()) for w in wheels}
+    assert venvfs.json("store", "verify")["bad"] == 0
+    assert list((venvfs.store / "tmp").iterdir()) == []
 
 
 def snapshot(store):
