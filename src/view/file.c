@@ -145,7 +145,8 @@ void view_release(struct view *v, uint64_t ino)
 		i->fd = -1;
 		i->fd_writable = false;
 	}
-	if (last && i->kind == INODE_GENERATED)
+	/* of a pyvenv.cfg that another took the place of, nobody could make it again */
+	if (last && i->kind == INODE_GENERATED && !i->unlinked)
 		str_free(&i->text);
 	inode_unlock(i);
 	if (last && i->kind == INODE_DRAFT) {

@@ -2,7 +2,6 @@
 """Mounting and its ends: the commands, other users, tiers, and a daemon that is killed."""
 
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import wheelmaker
-from conftest import Venvfs, force_umount, is_mounted, need_fuse, wait_for_end
+from conftest import Venvfs, force_umount, is_mounted, wait_for_end
 
 FILES = {"demo/__init__.py": "", "demo/mod.py": "x = 1\n", "demo/big.bin": bytes(300_000)}
 
@@ -182,6 +181,19 @@ def test_read_only(venvfs, root, mounts):
     assert r.stdout == "1\n"
 
 
+def fewest(mount, work):
+    """The requests that `work` takes where all is warm. A kernel may drop a page at any time, so the best of
+    a few times counts."""
+    counts = []
+    for _ in range(10):
+        before = mount.requests()
+        work()
+        after = mount.requests()
+        # GETXATTR is how status asks, of whichever mount
+        counts.append({k: after[k] - before[k] for k in after if after[k] != before[k] and k != "GETXATTR"})
+    return min(counts, key=lambda c: sum(c.values()))
+
+
 def test_a_warm_read_only_mount_asks_nothing(venvfs, root, mounts):
     m = mounts(root, "-r")
     top = site(root / "x")
@@ -193,28 +205,19 @@ def test_a_warm_read_only_mount_asks_nothing(venvfs, root, mounts):
         os.listdir(top / "demo")
         assert not (top / "nothing.py").exists()
 
-    for _ in range(3):
-        work()
-    before = m.requests()
-    work()
-    after = m.requests()
-    changed = {k for k in after if after[k] != before[k]} - {"GETXATTR"}  # status itself
-    assert changed == set()
+    assert fewest(m, work) == {}
 
 
 def test_opens_are_all_that_a_warm_mount_asks(venvfs, root, mounts):
     m = mounts(root)
     top = site(root / "x")
-    for _ in range(3):
+
+    def work():
         read(top / "demo/mod.py")
         (top / "demo/mod.py").stat()
-    before = m.requests()
-    read(top / "demo/mod.py")
-    (top / "demo/mod.py").stat()
-    time.sleep(0.1)  # RELEASE is not waited for
-    after = m.requests()
-    assert {k: after[k] - before[k] for k in after if after[k] != before[k] and k != "GETXATTR"} == {
-        "OPEN": 1, "RELEASE": 1}
+        time.sleep(0.1)  # RELEASE is not waited for
+
+    assert fewest(m, work) == {"OPEN": 1, "RELEASE": 1}
 
 
 def test_pages_are_shared(venvfs, root, mounts, ready):
@@ -252,13 +255,10 @@ def test_bad_usage(venvfs, tmp_path):
 
 def test_few_descriptors(venvfs, root, mounts, ready):
     """A low limit of open files slows it down, and breaks nothing."""
-    need_fuse()
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (24, hard))
-    try:
-        mounts(root)
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    program, venvfs.binary = venvfs.binary, venvfs.tmp / "few"
+    venvfs.binary.write_text(f'#!/bin/sh\nulimit -Sn 24\nexec "{program}" "$@"\n')
+    venvfs.binary.chmod(0o755)
+    mounts(root)
     held = [open(p, "rb") for p in site(root / "x").rglob("*") if p.is_file()] * 1
     for i in range(20):
         (root / f"n{i}").mkdir()

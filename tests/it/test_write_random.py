@@ -204,6 +204,9 @@ class Walk:
             self.handles.append(fds)
 
     def held(self, fds):
+        if len(fds) < 2:
+            os.pwrite(fds[0], self.data(), 0)
+            return
         data, at = self.data(), self.random.choice([0, 100, 5000])
         results = []
         for fd in fds:
@@ -291,3 +294,63 @@ def test_random_changes_at_once(venvfs, ready, mounts, root, tmp_path):
     mount.remount()
     for sides in tops:
         sides.compare()
+
+
+def test_all_at_once(venvfs, ready, mounts, root, tmp_path):
+    """Threads that change the same names of one environment, while its text is published, its view is made
+    anew and another environment is removed and made: whoever wins, all goes on, and what shows at the end
+    shows after a new mount too."""
+    mount = mounts(root)
+    sides = Sides(venvfs, mount, ready[1], tmp_path)
+    stop, faults = threading.Event(), []
+
+    class Alone(Sides):
+        def both(self, what, call, *paths):
+            try:
+                return call(*(self.theirs / p for p in paths))
+            except OSError as e:
+                assert e.errno not in (errno.ENOTCONN, errno.ECONNABORTED, errno.EIO, errno.ENOMEM), what
+                return None
+
+    def work(seed):
+        alone = Alone.__new__(Alone)
+        alone.ours = alone.theirs = sides.ours
+        alone.mount, alone.log = mount, []
+        walk = Walk(alone, seed)
+        try:
+            while not stop.is_set():
+                try:
+                    walk.step()
+                except FileNotFoundError:  # between two calls of a step
+                    pass
+                if len(walk.handles) > 20:
+                    walk.close()
+        except BaseException as e:
+            faults.append(e)
+        finally:
+            walk.close()
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(6)]
+    for t in threads:
+        t.start()
+    try:
+        for i in range(40):
+            (mount.path / "x" / "pyvenv.cfg").write_bytes(ready[1])
+            os.setxattr(mount.path, "user.venvfs.refresh", b"")
+            env = mount.path / "z"
+            env.mkdir()
+            (env / "pyvenv.cfg").write_bytes(ready[1])
+            tree(env / "lib")
+            shutil.rmtree(env)
+    finally:
+        stop.set()
+        for t in threads:
+            t.join()
+    if faults:
+        raise faults[0]
+    before = tree(sides.ours)
+    for path in before:
+        os.lstat(sides.ours / path)
+    mount.remount()
+    assert tree(sides.ours) == before
+    assert venvfs.json("store", "verify")["bad"] == 0
