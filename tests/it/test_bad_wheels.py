@@ -100,6 +100,7 @@ def test_other_digest(venvfs, root, tmp_path, small_wheels):
         'lock-version = "1.0"\ncreated-by = "by hand"\n[[packages]]\nname = "demo"\nversion = "1.0"\n'
         f'[[packages.wheels]]\nname = "{wheel.name}"\npath = "{wheel}"\nhashes = {{ sha256 = "{digest}" }}\n')
     env = root / "x"
+    venvfs.env["VENVFS_ROOT"] = str(root)
     venvfs("create", env, "--without-pip")
     before = (env / "pyvenv.cfg").read_bytes()
     r = venvfs("sync", env, lock, check=False)
