@@ -141,6 +141,19 @@ static int attr_upper(struct view *v, struct inode *i, struct stat *ret)
 	return r;
 }
 
+/* A writer may make it private at this very moment. */
+static int attr_lazy(struct view *v, struct inode *i, struct stat *ret)
+{
+	bool lazy;
+
+	inode_lock(i);
+	lazy = i->kind == INODE_LAZY;
+	if (lazy)
+		attr_store(v, i->dist, i->entry, ret);
+	inode_unlock(i);
+	return lazy ? 0 : attr_upper(v, i, ret);
+}
+
 static int attr_generated(struct view *v, struct inode *i, struct stat *ret)
 {
 	struct inode *dir = inode_parent(i);
@@ -229,7 +242,7 @@ int attr_inode(struct view *v, struct inode *i, struct stat *ret)
 		r = attr_upper(v, i, ret);
 		break;
 	case INODE_LAZY:
-		attr_store(v, i->dist, i->entry, ret);
+		r = attr_lazy(v, i, ret);
 		break;
 	case INODE_GENERATED:
 		r = attr_generated(v, i, ret);
