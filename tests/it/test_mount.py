@@ -316,6 +316,7 @@ def test_damage_is_eio(venvfs, root, mounts, tmp_path):
     v = Venvfs(tmp_path, venvfs.sanitizer_logs)
     shutil.copytree(venvfs.store, v.store, symlinks=True)
     [pack] = v.store.glob("dists/demo/*/*/pack")
+    pack.chmod(0o644)
     os.truncate(pack, 10)
     mounts(root, venvfs=v)
     path = site(root / "x") / "demo/mod.py"
