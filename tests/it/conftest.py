@@ -139,12 +139,12 @@ def environment(data, config, sanitizer_logs):
     env["XDG_STATE_HOME"] = str(Path(data).parent / "state")
     env["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
     env["LC_ALL"] = "C.UTF-8"
-    if sanitizer_logs:
-        log = f"log_path={sanitizer_logs}/report"
-        env["ASAN_OPTIONS"] = f"{log}:detect_stack_use_after_return=0:detect_leaks=1:halt_on_error=1"
-        env["UBSAN_OPTIONS"] = f"{log}:print_stacktrace=1"
-        suppressions = SOURCES / "tests" / "tsan.supp"
-        env["TSAN_OPTIONS"] = f"{log}:exitcode=66:second_deadlock_stack=1:suppressions={suppressions}"
+    # without a directory for reports they go to stderr, and the exit code tells
+    log = f"log_path={sanitizer_logs}/report:" if sanitizer_logs else ""
+    env["ASAN_OPTIONS"] = f"{log}detect_stack_use_after_return=0:detect_leaks=1:halt_on_error=1"
+    env["UBSAN_OPTIONS"] = f"{log}print_stacktrace=1"
+    suppressions = SOURCES / "tests" / "tsan.supp"
+    env["TSAN_OPTIONS"] = f"{log}exitcode=66:second_deadlock_stack=1:suppressions={suppressions}"
     return env
 
 
