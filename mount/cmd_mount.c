@@ -24,7 +24,7 @@
 #include <sys/syscall.h>
 #include <sys/xattr.h>
 
-enum { DAEMON_END_MS = 5000 };
+enum { DAEMON_END_MS = 5000, BUSY_MS = 1000, BUSY_STEP_MS = 20 };
 
 static int is_path(void *arg, const char *path)
 {
@@ -258,6 +258,18 @@ static int daemon_of(const char *root)
 	return p ? (int)syscall(SYS_pidfd_open, (pid_t)strtol(p, NULL, 10), 0) : -1;
 }
 
+/* Another command that looks at every mount (`venvfs status`, df, a file indexer) holds this one
+ * for the moment of its look: that alone is no reason to refuse. */
+static int unmount_idle(const char *root, struct diag *diag)
+{
+	int r;
+
+	for (int waited = 0; (r = unmount(root, false, diag)) == -EBUSY && waited < BUSY_MS;
+		waited += BUSY_STEP_MS)
+		poll(NULL, 0, BUSY_STEP_MS);
+	return r;
+}
+
 static int run_umount(struct cmd_context *ctx, int argc, char **argv)
 {
 	auto_str struct str root = {0};
@@ -278,7 +290,7 @@ static int run_umount(struct cmd_context *ctx, int argc, char **argv)
 		return cmd_fail("%s: is not mounted", root.p);
 	dead = is_dead(root.p);
 	daemon = dead ? -1 : daemon_of(root.p);
-	r = unmount(root.p, dead, &diag);
+	r = dead ? unmount(root.p, true, &diag) : unmount_idle(root.p, &diag);
 	if (r == -EBUSY)
 		return cmd_fail("%s: is in use; `fuser -vm %s` tells by whom", root.p, root.p);
 	if (r < 0)

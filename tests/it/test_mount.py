@@ -157,6 +157,21 @@ def test_signals_unmount(venvfs, root, fuse, sig, foreground):
         force_umount(root)
 
 
+def test_in_use_for_a_moment(venvfs, root, fuse):
+    """Another command that looks at every mount is no reason to refuse."""
+    venvfs("mount", root)
+    fd = os.open(root, os.O_RDONLY)
+    p = venvfs.popen("umount", root)
+    try:
+        time.sleep(0.2)
+        assert p.poll() is None
+    finally:
+        os.close(fd)
+        code = p.wait(30)
+        force_umount(root)
+    assert code == 0
+
+
 def test_busy(venvfs, root, mounts):
     mounts(root)
     with subprocess.Popen(["sleep", "60"], cwd=root / "x") as p:

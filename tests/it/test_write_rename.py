@@ -68,9 +68,7 @@ def copied(mount, name):
 def test_a_directory_of_the_view(mount, x, top):
     """Nothing is copied, all shows under the new name, and a new mount shows the same."""
     before = tree(top / "demo")
-    start = time.monotonic()
     os.rename(top / "demo", top / "moved")
-    assert time.monotonic() - start < 1
     for _ in range(2):
         assert tree(top / "moved") == before and not (top / "demo").exists()
         assert "demo" not in os.listdir(top) and "moved" in os.listdir(top)
