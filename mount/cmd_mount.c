@@ -177,15 +177,35 @@ static int open_log(void)
 	return open(path.p, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
 }
 
+/* Bytecode of what came into the store takes the place of what was compiled into one environment. */
+static void harvested(void *arg, const struct harvest *h)
+{
+	struct lock_line *lines = calloc(h->n + 1, sizeof *lines);
+	size_t n = 0;
+
+	for (size_t i = 0; lines && i < h->n; i++)
+		if (h->items[i].what == HARVEST_ADDED)
+			lines[n++] = (struct lock_line){.name = h->items[i].name,
+				.version = h->items[i].version,
+				.address = h->items[i].address};
+	if (n)
+		cmd_compile_later(arg, lines, n);
+	free(lines);
+}
+
 static int run_mount(struct cmd_context *ctx, int argc, char **argv)
 {
 	static const struct option longs[] = {
 		{"foreground", no_argument, NULL, 'f'},
 		{"read-only", no_argument, NULL, 'r'},
 		{"allow-other", no_argument, NULL, 'a'},
+		{"harvest", required_argument, NULL, 'h'},
 		{0},
 	};
-	struct session_options o = {.log_fd = -1};
+	struct session_options o = {.log_fd = -1,
+		.harvest_ns = ctx->config.harvest_ns,
+		.harvested = harvested,
+		.harvested_arg = ctx};
 	auto_close int lock = -1, log = -1;
 	auto_str struct str root = {0};
 	struct diag diag = {0};
@@ -199,6 +219,11 @@ static int run_mount(struct cmd_context *ctx, int argc, char **argv)
 			o.read_only = true;
 		else if (c == 'a')
 			o.allow_other = true;
+		else if (c == 'h' && config_parse_harvest(optarg, &o.harvest_ns) < 0)
+			return cmd_usage(&cmd_mount,
+				"--harvest takes seconds, up to a day, or no; not \"%s\"", optarg);
+		else if (c == 'h')
+			continue;
 		else
 			return cmd_usage(&cmd_mount, "unknown option");
 	}
@@ -233,11 +258,15 @@ static int run_mount(struct cmd_context *ctx, int argc, char **argv)
 
 const struct cmd cmd_mount = {
 	.name = "mount",
-	.usage = "mount [DIR] [-f] [-r] [--allow-other]",
+	.usage = "mount [DIR] [-f] [-r] [--harvest SECONDS] [--allow-other]",
 	.summary = "mount the root DIR (default ~/envs, made if missing)",
 	.help = "  -f, --foreground   stay in the foreground, log to the terminal\n"
 		"  -r, --read-only    nothing can be changed; a warm environment asks the daemon "
 		"nothing\n"
+		"      --harvest SECONDS\n"
+		"                     how long an environment is left alone before what was installed "
+		"into it\n"
+		"                     moves into the store (default 2; no: only by `venvfs harvest`)\n"
 		"      --allow-other  let other users in (needs user_allow_other in "
 		"/etc/fuse.conf)\n"
 		"\n"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Extended attributes of private files, and the three of the top directory by which
+ * Extended attributes of private files, and those of the top directory by which
  * the commands talk to the daemon (mount.h).
  */
 #include "base/cleanup.h"
@@ -20,9 +20,22 @@ static int control_get(struct session *s, const char *name, struct str *out)
 {
 	if (strcmp(name, CONTROL "status") == 0)
 		return session_status(s, out);
+	if (strncmp(name, CONTROL "harvest.", strlen(CONTROL "harvest.")) == 0)
+		return harvester_answer(s, name + strlen(CONTROL "harvest."), out);
 	if (strcmp(name, CONTROL "upper") == 0)
 		return str_addf(out, "/proc/%d/fd/%d", (int)getpid(), view_root_fd(s->view));
 	return -ENODATA;
+}
+
+static int control_set(struct session *s, const char *name, const char *value, size_t size)
+{
+	if (strcmp(name, CONTROL "refresh") == 0) {
+		view_refresh(s->view);
+		return 0;
+	}
+	if (strcmp(name, CONTROL "harvest") == 0)
+		return harvester_ask(s, value, size);
+	return -EPERM;
 }
 
 /* The two halves of the protocol: how long it is, and the bytes if they fit. */
@@ -70,12 +83,8 @@ void op_setxattr(
 	struct session *s = session_of(req, COUNT_SETXATTR);
 	struct caller who = caller_of(req);
 
-	if (is_control(ino, name)) {
-		if (strcmp(name, CONTROL "refresh") != 0)
-			return reply_err(req, -EPERM);
-		view_refresh(s->view);
-		return reply_err(req, 0);
-	}
+	if (is_control(ino, name))
+		return reply_err(req, control_set(s, name, value, size));
 	reply_err(req, view_setxattr(s->view, ino, name, value, size, flags, &who));
 }
 

@@ -148,6 +148,9 @@ static int serve(struct session *s, const struct session_options *o)
 	r = -pthread_create(&notifier, NULL, notify_thread, s);
 	if (r < 0)
 		return r;
+	r = harvester_start(s);
+	if (r < 0)
+		log_msg("%s: nothing will be harvested: %s", o->root, strerror(-r));
 	config = fuse_loop_cfg_create();
 	if (config) {
 		fuse_loop_cfg_set_max_threads(config, MAX_THREADS);
@@ -159,13 +162,17 @@ static int serve(struct session *s, const struct session_options *o)
 		r = -ENOMEM;
 	}
 	events_stop(view_events(s->view));
+	harvester_stop(s);
 	pthread_join(notifier, NULL);
 	return r < 0 ? r : 0; /* positive: the signal that ended it */
 }
 
 int session_run(const struct session_options *o, struct store *store, struct diag *diag)
 {
-	struct session s = {.read_only = o->read_only};
+	struct session s = {.read_only = o->read_only,
+		.harvest_ns = o->harvest_ns,
+		.harvested = o->harvested,
+		.harvested_arg = o->harvested_arg};
 	auto_str struct str options = {0};
 	int r;
 

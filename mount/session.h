@@ -49,11 +49,17 @@ enum counter {
 	N_COUNTERS
 };
 
+struct harvester;
+
 struct session {
 	struct fuse_session *fuse;
 	struct view *view;
 	bool read_only;
 	time_t started;
+	int64_t harvest_ns; /* quiet before a harvest; -1: only when asked */
+	void (*harvested)(void *arg, const struct harvest *h);
+	void *harvested_arg;
+	struct harvester *harvester;
 	_Atomic uint64_t counts[N_COUNTERS];
 };
 
@@ -61,6 +67,9 @@ struct session_options {
 	const char *root; /* absolute */
 	bool foreground, read_only, allow_other;
 	int log_fd; /* -1: stderr */
+	int64_t harvest_ns; /* -1: no */
+	void (*harvested)(void *arg, const struct harvest *h); /* after each that did something; NULL: none */
+	void *harvested_arg;
 };
 
 /* Mounts, goes to the background unless told not to, and serves until it is unmounted or gets
@@ -72,6 +81,14 @@ int session_status(struct session *s, struct str *out);
 
 /* notify.c: the thread that delivers the view's events */
 void *notify_thread(void *session);
+
+/* harvest.c */
+int harvester_start(struct session *s); /* after the fork into the background */
+void harvester_stop(struct session *s);
+/* user.venvfs.harvest: "TOKEN ENV" as a command set it. -EINVAL */
+int harvester_ask(struct session *s, const char *value, size_t n);
+/* user.venvfs.harvest.TOKEN: the text of harvest_format(), or "error ERRNO TEXT". -ENODATA: not yet */
+int harvester_answer(struct session *s, const char *token, struct str *out);
 
 /* reply.c */
 struct session *session_of(fuse_req_t req, enum counter what); /* counts the request */

@@ -28,6 +28,8 @@ static const struct cmd *const commands[] = {
 	&cmd_ls,
 	&cmd_show,
 	&cmd_clone,
+	&cmd_harvest,
+	&cmd_adopt,
 	&cmd_rm,
 	&cmd_materialize,
 	&cmd_of_store,

@@ -24,7 +24,8 @@ struct cmd {
 	int (*run)(struct cmd_context *ctx, int argc, char **argv); /* argv[0] is the name; returns the exit code */
 };
 
-extern const struct cmd cmd_create, cmd_sync, cmd_ls, cmd_show, cmd_clone, cmd_rm, cmd_materialize;
+extern const struct cmd cmd_create, cmd_sync, cmd_ls, cmd_show, cmd_clone, cmd_rm, cmd_materialize, cmd_harvest,
+	cmd_adopt;
 
 /* a person is told, on stderr: "venvfs: TEXT"; both return the exit code to give */
 int cmd_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));                          /* 1 */
@@ -38,6 +39,10 @@ static inline const char *plural(size_t n)
 
 /* The store of the configuration, opened once; NULL after telling why not. Borrowed. */
 struct store *cmd_store(struct cmd_context *ctx);
+
+/* Bytecode of these distributions, by a detached process of its own, where the configuration does
+ * not say no. */
+void cmd_compile_later(struct cmd_context *ctx, const struct lock_line *lines, size_t n);
 
 /* The root for bare names, absolute: the one the current directory is in, else $VENVFS_ROOT, else the
  * configured one. It need not exist. */

@@ -201,3 +201,17 @@ bool version_equal(const char *a, size_t a_len, const char *b, size_t b_len)
 			return false;
 	return true;
 }
+
+bool name_is_stem(const char *stem, size_t n, const char *name, const char *version)
+{
+	for (size_t i = 1; i + 1 < n; i++) {
+		auto_str struct str normal = {0};
+
+		if (stem[i] != '-' || name_normalize(stem, i, &normal) < 0)
+			continue;
+		if (strcmp(normal.p, name) == 0 &&
+			version_equal(stem + i + 1, n - i - 1, version, strlen(version)))
+			return true;
+	}
+	return false;
+}

@@ -126,6 +126,57 @@ int record_parse(const char *text, size_t n, int (*each)(void *arg, const struct
 	return err;
 }
 
+static int digit64(char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	return c == '-' ? 62 : c == '_' ? 63 : -1;
+}
+
+/* The urlsafe alphabet without padding, and no stray bit at the end. */
+static bool decode64(const char *text, uint8_t *out, size_t size)
+{
+	uint32_t bits = 0;
+	size_t n_bits = 0, n = 0;
+
+	if (strlen(text) != (size * 8 + 5) / 6)
+		return false;
+	for (; *text; text++) {
+		int d = digit64(*text);
+
+		if (d < 0)
+			return false;
+		bits = (bits << 6 | (uint32_t)d) & 0xffff;
+		n_bits += 6;
+		if (n_bits >= 8) {
+			n_bits -= 8;
+			out[n++] = (uint8_t)(bits >> n_bits);
+		}
+	}
+	return (bits & ((1u << n_bits) - 1)) == 0;
+}
+
+bool record_hash_parse(const char *text, enum hash_kind *ret_kind, uint8_t ret[HASH_SIZE_MAX])
+{
+	static const struct {
+		const char *prefix;
+		enum hash_kind kind;
+		size_t size;
+	} kinds[] = {{"sha256=", HASH_SHA256, 32}, {"sha384=", HASH_SHA384, 48},
+		{"sha512=", HASH_SHA512, 64}};
+
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+		if (str_starts(text, kinds[i].prefix)) {
+			*ret_kind = kinds[i].kind;
+			return decode64(text + strlen(kinds[i].prefix), ret, kinds[i].size);
+		}
+	return false;
+}
+
 static int add_field(struct str *out, const char *text)
 {
 	int r;

@@ -159,3 +159,71 @@ int script_render(const char *python, const char *text, size_t n, struct str *ou
 	r = add_shebang(python, &first);
 	return r < 0 ? r : replace_first_line(&first, text, n, out);
 }
+
+/* "python", "python3", "python3.11", and with a "w": what of `name` up to `end` it is. */
+static const char *plain_python(const char *name, const char *end)
+{
+	const char *p = name + strlen("python");
+
+	if ((size_t)(end - name) < strlen("python") || memcmp(name, "python", strlen("python")) != 0)
+		return NULL;
+	if (end - p == 1 && *p == 'w')
+		return PYTHON "w\n";
+	while (p < end && ((*p >= '0' && *p <= '9') || *p == '.'))
+		p++;
+	return p == end ? PYTHON "\n" : NULL;
+}
+
+/* The interpreter that the first lines name: [*path, *end), and where the script goes on. */
+static bool find_python(const char *text, size_t n, const char **path, const char **end,
+	const char **rest)
+{
+	static const char shell[] = "#!/bin/sh\n'''exec' ", tail[] = " \"$0\" \"$@\"\n' '''\n";
+	const char *line, *stop = text + n;
+
+	if (n > strlen(shell) && memcmp(text, shell, strlen(shell)) == 0) {
+		*path = text + strlen(shell);
+		line = memmem(*path, (size_t)(stop - *path), tail, strlen(tail));
+		if (!line)
+			return false;
+		*rest = line + strlen(tail);
+		if (line - *path > 2 && (**path == '"' || **path == '\'') && line[-1] == **path) {
+			++*path;
+			line--;
+		}
+		*end = line;
+		return true;
+	}
+	line = n > 2 && memcmp(text, "#!", 2) == 0 ? memchr(text, '\n', n) : NULL;
+	if (!line)
+		return false;
+	*path = text + 2;
+	*end = line;
+	*rest = line + 1;
+	return true;
+}
+
+int script_unrender(const char *text, size_t n, bool (*is_env)(void *arg, const char *dir), void *arg,
+	struct str *out)
+{
+	const char *path, *end, *rest, *name, *plain;
+	auto_str struct str dir = {0};
+	int r;
+
+	if (!find_python(text, n, &path, &end, &rest))
+		return -EINVAL;
+	for (name = end; name > path && name[-1] != '/'; name--)
+		;
+	plain = plain_python(name, end);
+	if (!plain || name - path < 6 || memcmp(name - 5, "/bin/", 5) != 0)
+		return -EINVAL;
+	r = str_add_mem(&dir, path, (size_t)(name - 5 - path));
+	if (r == 0 && !is_env(arg, dir.p))
+		r = -EINVAL;
+	if (r == 0)
+		r = str_reserve(out, strlen(plain) + (size_t)(text + n - rest));
+	if (r < 0)
+		return r;
+	str_add(out, plain);
+	return str_add_mem(out, rest, (size_t)(text + n - rest));
+}

@@ -19,5 +19,10 @@ bool script_wants_python(const char *head, size_t n);
 int script_normalize(const char *text, size_t n, struct str *out);
 /* View: the first line becomes the environment's interpreter. */
 int script_render(const char *python, const char *text, size_t n, struct str *out);
+/* Harvest: the reverse. First lines that start the interpreter of an environment, as pip, uv or
+ * script_render() write them, become plain "#!python\n" or "#!pythonw\n"; `is_env` is asked whether
+ * `dir` is that environment. -EINVAL: they do not. */
+int script_unrender(const char *text, size_t n, bool (*is_env)(void *arg, const char *dir), void *arg,
+	struct str *out);
 
 #endif

@@ -66,22 +66,6 @@ static int check_size(struct making *k, const struct zip_member *m)
 	return 0;
 }
 
-/* "NAME-VERSION" is the wheel's, in any spelling of both. */
-static bool is_own(const struct making *k, const char *stem, size_t n)
-{
-	for (size_t i = 1; i + 1 < n; i++) {
-		auto_str struct str name = {0};
-
-		if (stem[i] != '-' || name_normalize(stem, i, &name) < 0)
-			continue;
-		if (strcmp(name.p, k->wheel->name) == 0 &&
-			version_equal(stem + i + 1, n - i - 1, k->wheel->version,
-				strlen(k->wheel->version)))
-			return true;
-	}
-	return false;
-}
-
 static bool ends(const char *p, size_t n, const char *suffix)
 {
 	size_t len = strlen(suffix);
@@ -121,7 +105,7 @@ static int find_info(struct making *k)
 	if (!k->plan->info)
 		return -ENOMEM;
 	k->info_len = len;
-	if (!is_own(k, info, len - strlen(".dist-info")))
+	if (!name_is_stem(info, len - strlen(".dist-info"), k->wheel->name, k->wheel->version))
 		return REFUSE(k, k->plan->info, RULE_IDENTITY,
 			"it is not the directory of %s %s, which the file name tells",
 			k->wheel->name, k->wheel->version);
@@ -139,7 +123,7 @@ static int place_data(struct making *k, struct plan_file *f, size_t top)
 	const char *scheme = f->name + top + 1;
 	size_t n = strcspn(scheme, "/");
 
-	if (!is_own(k, f->name, top - strlen(".data")))
+	if (!name_is_stem(f->name, top - strlen(".data"), k->wheel->name, k->wheel->version))
 		return REFUSE(
 			k, f->name, RULE_IDENTITY, "it is a .data directory of something else");
 	if (scheme[n] != '/')

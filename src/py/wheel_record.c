@@ -22,57 +22,6 @@ struct reading {
 
 #define REFUSE(k, member, ...) refuse((k)->diag, (k)->file, (member), RULE_RECORD, __VA_ARGS__)
 
-static int digit64(char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '-' ? 62 : c == '_' ? 63 : -1;
-}
-
-/* The urlsafe alphabet without padding, and no stray bit at the end. */
-static bool decode64(const char *text, uint8_t *out, size_t size)
-{
-	uint32_t bits = 0;
-	size_t n_bits = 0, n = 0;
-
-	if (strlen(text) != (size * 8 + 5) / 6)
-		return false;
-	for (; *text; text++) {
-		int d = digit64(*text);
-
-		if (d < 0)
-			return false;
-		bits = (bits << 6 | (uint32_t)d) & 0xffff;
-		n_bits += 6;
-		if (n_bits >= 8) {
-			n_bits -= 8;
-			out[n++] = (uint8_t)(bits >> n_bits);
-		}
-	}
-	return (bits & ((1u << n_bits) - 1)) == 0;
-}
-
-static bool parse_hash(const char *text, struct plan_file *f)
-{
-	static const struct {
-		const char *prefix;
-		enum hash_kind kind;
-		size_t size;
-	} kinds[] = {{"sha256=", HASH_SHA256, 32}, {"sha384=", HASH_SHA384, 48},
-		{"sha512=", HASH_SHA512, 64}};
-
-	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-		if (str_starts(text, kinds[i].prefix)) {
-			f->kind = kinds[i].kind;
-			return decode64(text + strlen(kinds[i].prefix), f->hash, kinds[i].size);
-		}
-	return false;
-}
-
 static bool parse_size(const char *text, uint64_t *ret)
 {
 	uint64_t v = 0;
@@ -104,7 +53,7 @@ static int row(void *arg, const struct record_row *r)
 		return 0;
 	if (!*r->hash)
 		return REFUSE(k, f->name, "RECORD has no hash for it");
-	if (!parse_hash(r->hash, f))
+	if (!record_hash_parse(r->hash, &f->kind, f->hash))
 		return REFUSE(k, f->name, "RECORD's hash of it is no sha256, sha384 or sha512");
 	if (!parse_size(r->size, &size) || size != k->z->members[f->member].size)
 		return REFUSE(k, f->name, "RECORD has another size for it, or none");

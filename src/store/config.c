@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <ini.h>
 #include <pwd.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define SYSTEM_FILE "/etc/venvfs/venvfs.conf"
@@ -131,11 +132,39 @@ static int set_compile(struct reader *r, const char *value, const char **reason)
 	return -EINVAL;
 }
 
+int config_parse_harvest(const char *text, int64_t *ret_ns)
+{
+	enum { DAY = 24 * 60 * 60 };
+	static const char *const no[] = {"no", "off", "false", "never"};
+	double seconds;
+	char *end;
+
+	for (size_t i = 0; i < sizeof no / sizeof *no; i++)
+		if (strcasecmp(text, no[i]) == 0) {
+			*ret_ns = -1;
+			return 0;
+		}
+	if (!*text || strspn(text, "0123456789.") != strlen(text))
+		return -EINVAL;
+	seconds = strtod(text, &end);
+	if (*end || !(seconds >= 0 && seconds <= DAY))
+		return -EINVAL;
+	*ret_ns = (int64_t)(seconds * 1e9);
+	return 0;
+}
+
+static int set_harvest(struct reader *r, const char *value, const char **reason)
+{
+	*reason = "is neither a number of seconds, up to a day, nor no";
+	return config_parse_harvest(value, &r->config->harvest_ns);
+}
+
 static const struct key keys[] = {
 	{"store", "path", set_store},
 	{"store", "tiers", set_tiers},
 	{"store", "compile", set_compile},
 	{"mount", "root", set_root},
+	{"mount", "harvest", set_harvest},
 };
 enum { N_KEYS = sizeof keys / sizeof *keys };
 
@@ -301,7 +330,7 @@ static int fill_defaults(struct config *c, const char *home, struct diag *diag)
 
 int config_load(struct config *ret, struct diag *diag)
 {
-	__attribute__((cleanup(config_free))) struct config c = {.compile = true};
+	__attribute__((cleanup(config_free))) struct config c = {.compile = true, .harvest_ns = 2 * 1000000000ll};
 	auto_free char *home = NULL, *file = NULL;
 	int r = home_dir(&home);
 

@@ -10,6 +10,8 @@
  *	compile = no		no background compilation after adding
  *	[mount]
  *	root = DIR		default root; $VENVFS_ROOT wins; default ~/envs
+ *	harvest = SECONDS	how long an environment is left alone before what was installed into it moves
+ *				into the store; default 2; no: only by `venvfs harvest`
  *
  * DIR is absolute or begins with "~/". A relative one is an error: it would mean another
  * directory wherever a command is run. "#" or ";" begins a comment where a line begins, and ";"
@@ -22,6 +24,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct config {
 	char *store;   /* absolute */
@@ -29,11 +32,14 @@ struct config {
 	size_t n_tiers;
 	char *root;    /* absolute */
 	bool compile;
+	int64_t harvest_ns; /* -1: no */
 };
 
 /* -EINVAL with file, line and key for anything unknown, given twice in a file, or over inih's
  * limits (a line has up to 198 bytes). What $VENVFS_ROOT says is applied by those who ask for a root. */
 int config_load(struct config *ret, struct diag *diag);
+/* What `harvest =` and --harvest take: seconds, with a fraction or not, up to a day; or "no". -EINVAL */
+int config_parse_harvest(const char *text, int64_t *ret_ns);
 int config_add_tier(struct config *c, const char *dir); /* on top of the configured ones */
 void config_free(struct config *c);
 

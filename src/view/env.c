@@ -179,6 +179,8 @@ int env_check(struct view *v, struct inode *dir)
 		if (env) {
 			env->lower = steal_ptr(p.lower);
 			dir->lower = env->lower ? lower_root(env->lower) : NULL;
+			if (!v->read_only) /* what an earlier daemon did not come to */
+				env_changed(v, dir);
 		}
 	}
 	dir->env_checked = true;
@@ -288,6 +290,85 @@ static void adopt_plan(struct view *v, struct inode *dir, struct str *text, stru
 		events_inval(v->events, cfg->id);
 		inode_put(v->inodes, cfg);
 	}
+}
+
+void env_changed(struct view *v, const struct inode *i)
+{
+	struct env *env = env_of(i);
+
+	if (!env)
+		return;
+	env->changes++;
+	env->changed_at = now_monotonic();
+	if (atomic_exchange(&env->unharvested, true))
+		return;
+	pthread_mutex_lock(&v->mutex);
+	pthread_cond_signal(&v->changed);
+	pthread_mutex_unlock(&v->mutex);
+}
+
+/* A file beside pyvenv.cfg that is to take its place: durable, with its owner and mode. */
+static int write_beside(int dirfd, const char *tmp, const struct str *text)
+{
+	auto_close int fd = -1;
+	struct stat st;
+	int r;
+
+	if (fstatat(dirfd, CFG_NAME, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	r = io_write_full(fd, text->p, text->len);
+	if (r == 0 && fchmod(fd, st.st_mode & 07777) < 0)
+		r = -errno;
+	if (r == 0 && geteuid() == 0 && fchown(fd, st.st_uid, st.st_gid) < 0)
+		r = -errno;
+	return r == 0 && fsync(fd) < 0 ? -errno : r;
+}
+
+int env_republish(struct view *v, struct inode *dir, struct str *text, struct env_plan *p,
+	uint64_t changes)
+{
+	auto_close int fd = -1;
+	struct digest left = {0};
+	bool leaving = false;
+	struct stat st;
+	char tmp[64];
+	int r;
+
+	pthread_rwlock_rdlock(&v->lock);
+	fd = upper_open(v, dir);
+	if (dir->env && dir->env->lock_kind == CFG_LOCK_DIGEST) {
+		leaving = true;
+		left = dir->env->lock;
+	}
+	pthread_rwlock_unlock(&v->lock);
+	if (fd < 0)
+		return fd;
+	upper_temp_name(tmp);
+	r = leaving ? keep_generation(fd, &left) : 0;
+	if (r == 0)
+		r = write_beside(fd, tmp, text);
+	if (r == 0) {
+		pthread_rwlock_wrlock(&v->lock);
+		if (!dir->env || dir->env->state != ENV_LIVE || dir->env->changes != changes ||
+			dir->env->fault)
+			r = -EAGAIN;
+		else if (renameat(fd, tmp, fd, CFG_NAME) < 0 ||
+			 fstatat(fd, CFG_NAME, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			r = -errno;
+		else
+			adopt_plan(v, dir, text, st.st_mtim, p, false);
+		pthread_rwlock_unlock(&v->lock);
+	}
+	if (r < 0)
+		unlinkat(fd, tmp, 0);
+	else
+		r = io_fsync_dir_at(fd, ".");
+	events_expire(v->events, dir->id, CFG_NAME);
+	events_wait(v->events);
+	return r;
 }
 
 int env_publish(struct view *v, struct inode *dir, struct str *text, const struct caller *who,

@@ -72,6 +72,11 @@ void events_expire(struct events *q, uint64_t dir, const char *name)
 	queue(q, EVENT_EXPIRE, dir, name);
 }
 
+void events_drop(struct events *q, uint64_t dir, const char *name)
+{
+	queue(q, EVENT_DROP, dir, name);
+}
+
 void events_inval(struct events *q, uint64_t ino)
 {
 	queue(q, EVENT_INVAL, ino, "");

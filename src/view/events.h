@@ -13,6 +13,7 @@
 
 enum event_kind {
 	EVENT_EXPIRE, /* the name in directory `ino` is to be looked up again */
+	EVENT_DROP,   /* the same of a file, whose object the kernel should let go of if nobody has it open */
 	EVENT_INVAL,  /* attributes and cached contents of `ino` are out of date */
 };
 
@@ -20,7 +21,7 @@ struct event {
 	struct event *next;
 	enum event_kind kind;
 	uint64_t ino;
-	char name[]; /* EXPIRE */
+	char name[]; /* EXPIRE, DROP */
 };
 
 struct events;
@@ -28,6 +29,7 @@ struct events *events_new(void); /* NULL: out of memory */
 void events_free(struct events *q);
 
 void events_expire(struct events *q, uint64_t dir, const char *name);
+void events_drop(struct events *q, uint64_t dir, const char *name);
 void events_inval(struct events *q, uint64_t ino);
 
 /* The mount's thread: blocks for the next event (caller frees it with events_done()), NULL after

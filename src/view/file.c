@@ -314,6 +314,7 @@ int view_write(struct view *v, uint64_t ino, const void *buf, size_t size, off_t
 		r = write_draft(i, buf, size, off);
 	} else {
 		was_upper = i->kind == INODE_UPPER;
+		env_changed(v, i);
 		r = copyup(v, i, UINT64_MAX);
 		if (r == 0)
 			r = open_upper(v, i, true);
@@ -364,6 +365,7 @@ int view_fallocate(struct view *v, uint64_t ino, int mode, off_t off, off_t size
 	if (i->kind == INODE_DRAFT)
 		return -EOPNOTSUPP;
 	pthread_rwlock_rdlock(&v->lock);
+	env_changed(v, i);
 	inode_lock(i);
 	r = copyup(v, i, UINT64_MAX);
 	if (r == 0)

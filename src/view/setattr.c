@@ -194,6 +194,7 @@ int view_setattr(struct view *v, uint64_t ino, const struct stat *st, unsigned w
 	was_upper = i->kind == INODE_UPPER;
 	if (!was_upper)
 		pending_drop(v, who->tid);
+	env_changed(v, i);
 	r = set_inode(v, i, st, what);
 	inode_unlock(i);
 	if (r == 0)
@@ -336,6 +337,9 @@ int view_setxattr(struct view *v, uint64_t ino, const char *name, const void *bu
 	r = xattr_path(v, ino, true, proc, &fd);
 	if (r == 0 && setxattr(proc, name, buf, size, flags) < 0)
 		r = -errno;
+	pthread_rwlock_rdlock(&v->lock);
+	env_changed(v, inode_get(v->inodes, ino));
+	pthread_rwlock_unlock(&v->lock);
 	events_wait(v->events);
 	return r;
 }

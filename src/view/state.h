@@ -11,12 +11,15 @@
 #define VIEW_STATE_H
 
 #include "py/cfg.h"
+#include "view/held.h"
 #include "view/inode.h"
 #include "view/lower.h"
 #include "view/view.h"
 #include "view/whiteout.h"
 
 #define CFG_NAME "pyvenv.cfg"
+
+struct env_plan; /* plan.h */
 
 struct pending { /* a writer sent back to walk its path again */
 	uint32_t tid;
@@ -46,6 +49,9 @@ struct view {
 	int64_t stamp;
 	struct snapshot *snapshots[N_SNAPSHOTS];
 	size_t next_snapshot;
+	pthread_cond_t changed; /* an environment that was harvested has private changes again */
+	bool harvest_stopped;
+	pthread_mutex_t harvest_mutex; /* one at a time; taken before any other lock */
 };
 
 enum env_state {
@@ -69,6 +75,9 @@ struct env {
 	enum cfg_lock lock_kind;
 	struct digest lock;
 	char *fault; /* why the view is not what pyvenv.cfg says, or NULL */
+	_Atomic uint64_t changes;   /* counts what was done to its private half */
+	_Atomic int64_t changed_at; /* the last of it, CLOCK_MONOTONIC */
+	_Atomic bool unharvested;   /* something was done since a harvest looked */
 };
 
 /* time (clock.c part of view.c) */
@@ -135,6 +144,13 @@ void env_aside(
 void env_end(struct view *v, struct env *env); /* forgets it. Structure lock for writing */
 void env_moved(struct view *v,
 	struct inode *dir); /* generated text below is out of date. Structure lock */
+/* Something private changed in what `i` belongs to. Structure lock. */
+void env_changed(struct view *v, const struct inode *i);
+/* `text` becomes pyvenv.cfg and p's tree the lower one, durably, if `changes` is still the count and the
+ * environment shows the same: -EAGAIN if not. For a text under which the view is what it was. Not
+ * under the structure lock. */
+int env_republish(struct view *v, struct inode *dir, struct str *text, struct env_plan *p,
+	uint64_t changes);
 bool env_name_ok(const char *name);
 int env_generate(
 	struct view *v, struct inode *i, struct str *out); /* GENERATED: its text. Structure lock */
@@ -150,6 +166,17 @@ void switch_expire_top(struct view *v, struct inode *dir, struct lower *old, str
 /* pycs.c: private bytecode goes where the store's has come to stand for it. Structure lock for
  * writing; queues. */
 void pycs_drop(struct view *v, struct env *env);
+
+/* tidy.c: after a harvest. Takes what is private no longer out of the upper: files that `known` says
+ * the bytes of, where the lower tree has the same; generated ones; whiteouts of nothing; directories
+ * left empty. Nobody sees a difference but in times. Not under the structure lock. -EAGAIN: somebody
+ * changed something, the rest is for the next time. */
+struct known_file {
+	const char *path;	     /* from the environment's directory */
+	const struct digest *digest; /* NULL: RECORD names it, and it is generated */
+};
+int tidy(struct view *v, struct inode *dir, uint64_t changes, const struct held_table *held,
+	const struct known_file *known, size_t n_known, size_t *ret_dropped);
 
 /* draft.c */
 struct inode *draft_find(struct view *v, struct inode *dir, uint32_t tid); /* referenced, or NULL */

@@ -85,6 +85,7 @@ void upper_touch(struct view *v, struct inode *dir)
 {
 	auto_close int fd = upper_open(v, dir);
 
+	env_changed(v, dir);
 	dir->version++;
 	if (fd >= 0)
 		set_dir_time(fd, view_stamp(v));

@@ -40,12 +40,18 @@ int view_new(
 	const char *root, struct store *store, bool read_only, struct view **ret, struct diag *diag)
 {
 	struct view *v = calloc(1, sizeof *v);
+	pthread_condattr_t monotonic;
 	int r;
 
 	if (!v)
 		return -ENOMEM;
 	pthread_rwlock_init(&v->lock, NULL);
 	pthread_mutex_init(&v->mutex, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&v->changed, &monotonic);
+	pthread_mutex_init(&v->harvest_mutex, NULL);
+	pthread_condattr_destroy(&monotonic);
 	v->store = store;
 	v->read_only = read_only;
 	v->uid = geteuid();
@@ -81,6 +87,8 @@ void view_free(struct view *v)
 		close(v->root_fd);
 	pthread_rwlock_destroy(&v->lock);
 	pthread_mutex_destroy(&v->mutex);
+	pthread_cond_destroy(&v->changed);
+	pthread_mutex_destroy(&v->harvest_mutex);
 	free(v->root);
 	free(v);
 }

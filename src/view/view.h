@@ -124,6 +124,34 @@ int view_setxattr(struct view *v, uint64_t ino, const char *name, const void *bu
 	int flags, const struct caller *who);
 int view_removexattr(struct view *v, uint64_t ino, const char *name, const struct caller *who);
 
+/* harvest: what installers put into an environment moves into the store, and its lock gains the line;
+ * distributions that were wholly deleted lose theirs. Nothing that a process can see changes but
+ * times. Only where pyvenv.cfg has our key. */
+enum harvest_what { HARVEST_ADDED, HARVEST_REMOVED, HARVEST_KEPT };
+struct harvest_item {
+	enum harvest_what what;
+	char *name, *version; /* KEPT: the .dist-info directory, and "" */
+	struct digest address;
+	char *why; /* KEPT */
+};
+struct harvest {
+	struct harvest_item *items;
+	size_t n, cap;
+	size_t n_dropped; /* files that are private no longer */
+};
+/* `env`: the environment's path from the root. -ENOENT: no environment is there; -EROFS; -EPERM: an
+ * ordinary one, without our key; -EAGAIN: somebody was changing it, and changes it still. harvest_free()
+ * it on failure too: what was done is done. */
+int view_harvest(struct view *v, const char *env, struct harvest *ret, struct diag *diag);
+void harvest_free(struct harvest *h);
+/* As text for the command that asked the daemon for it (harvest_text.c). -EPROTO */
+int harvest_format(const struct harvest *h, struct str *out);
+int harvest_parse(const char *text, struct harvest *ret);
+/* Blocks until an environment was left alone for `quiet` nanoseconds after a change, appends its path,
+ * and counts it as looked at. -ESHUTDOWN after view_harvest_stop(). */
+int view_harvest_wait(struct view *v, int64_t quiet, struct str *ret_env);
+void view_harvest_stop(struct view *v);
+
 /* the whole */
 /* Looks again at what the store has (new bytecode, objects that were missing). */
 void view_refresh(struct view *v);

@@ -198,8 +198,9 @@ def root(tmp_path):
 class Mount:
     """A mounted root. `upper` is the directory below it: what is really on the disk."""
 
-    def __init__(self, venvfs, path, *options):
+    def __init__(self, venvfs, path, *options, harvest="no"):
         self.venvfs = venvfs
+        self.harvest = harvest  # what is private stays so while a test looks at it
         self.path = Path(path)
         self.options = options
         self.log = None
@@ -208,7 +209,7 @@ class Mount:
 
     def mount(self):
         self._upper_fd = os.open(self.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        self.venvfs("mount", self.path, *self.options)
+        self.venvfs("mount", self.path, "--harvest", self.harvest, *self.options)
         assert is_mounted(self.path), f"venvfs mount {self.path} said yes, but nothing is mounted"
         self.pid = self.status().get("pid")
 
@@ -321,9 +322,9 @@ def mounts(venvfs):
     need_fuse()
     made = []
 
-    def mount(path, *options, venvfs=venvfs):
+    def mount(path, *options, venvfs=venvfs, harvest="no"):
         try:
-            m = Mount(venvfs, path, *options)
+            m = Mount(venvfs, path, *options, harvest=harvest)
         except BaseException:
             force_umount(path)
             raise

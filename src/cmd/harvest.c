@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+#include "cmd/harvest.h"
+
+#include "base/cleanup.h"
+
+#include <poll.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/xattr.h>
+
+enum { STEP_MS = 5, STEP_MAX_MS = 100, ANSWER_MAX = 64 * 1024 };
+
+static bool is_mounted(const char *root)
+{
+	return getxattr(root, "user.venvfs.upper", NULL, 0) > 0;
+}
+
+static int parse_answer(const char *text, struct harvest *ret, struct diag *diag)
+{
+	int err = 0, n = 0;
+
+	if (sscanf(text, "error %d %n", &err, &n) == 1 && n) {
+		diag_set(diag, -err, "%s", text + n);
+		diag->text[strcspn(diag->text, "\n")] = '\0';
+		return err > 0 ? -err : -EPROTO;
+	}
+	return harvest_parse(text, ret);
+}
+
+/* The daemon answers when it is done; should it end before, so does the mount. */
+static int wait_for(const char *root, const char *token, struct harvest *ret, struct diag *diag)
+{
+	auto_free char *text = malloc(ANSWER_MAX + 1), *name = NULL;
+	int step = STEP_MS;
+
+	if (!text || asprintf(&name, "user.venvfs.harvest.%s", token) < 0)
+		return name = NULL, -ENOMEM;
+	for (;;) {
+		ssize_t n = getxattr(root, name, text, ANSWER_MAX);
+
+		if (n >= 0) {
+			text[n] = '\0';
+			return parse_answer(text, ret, diag);
+		}
+		if (errno != ENODATA)
+			return diag_errno(
+				diag, -errno, "%s: the daemon of this root did not answer", root);
+		poll(NULL, 0, step);
+		if (step < STEP_MAX_MS)
+			step *= 2;
+	}
+}
+
+static int ask(const char *root, const char *env, struct harvest *ret, struct diag *diag)
+{
+	auto_str struct str value = {0};
+	uint64_t random[2];
+	char token[40];
+
+	if (getrandom(random, sizeof random, 0) != sizeof random)
+		return -errno;
+	snprintf(token, sizeof token, "%016llx%016llx", (unsigned long long)random[0],
+		(unsigned long long)random[1]);
+	if (str_addf(&value, "%s %s", token, env) < 0)
+		return -ENOMEM;
+	if (setxattr(root, "user.venvfs.harvest", value.p, value.len, 0) < 0)
+		return diag_errno(
+			diag, -errno, "%s: the daemon of this root takes no harvest", root);
+	return wait_for(root, token, ret, diag);
+}
+
+/* Nobody has mounted it, so nobody works in it through a view: the same, by a view of our own. */
+static int harvest_here(struct cmd_context *ctx, const char *root, const char *env,
+	struct harvest *ret, struct diag *diag)
+{
+	struct store *s = cmd_store(ctx);
+	struct view *v;
+	int r = s ? view_new(root, s, false, &v, diag) : -EIO;
+
+	if (r < 0)
+		return r;
+	events_stop(view_events(v)); /* no kernel is to be told */
+	r = view_harvest(v, env, ret, diag);
+	view_free(v);
+	return r;
+}
+
+int harvest_env(
+	struct cmd_context *ctx, const struct env_path *p, struct harvest *ret, struct diag *diag)
+{
+	const char *env;
+	int r;
+
+	if (!p->root)
+		return diag_set(diag, -EINVAL,
+			"%s lies outside of every root; `venvfs mount` its directory first",
+			p->path);
+	env = p->path + strlen(p->root);
+	env += strspn(env, "/");
+	if (is_mounted(p->root))
+		return ask(p->root, env, ret, diag);
+	r = harvest_here(ctx, p->root, env, ret, diag);
+	if (r == 0) {
+		struct lock_line *lines = calloc(ret->n + 1, sizeof *lines);
+		size_t n = 0;
+
+		for (size_t i = 0; lines && i < ret->n; i++)
+			if (ret->items[i].what == HARVEST_ADDED)
+				lines[n++] = (struct lock_line){.name = ret->items[i].name,
+					.version = ret->items[i].version,
+					.address = ret->items[i].address};
+		if (n)
+			cmd_compile_later(ctx, lines, n);
+		free(lines);
+	}
+	return r;
+}
+
+void harvest_print(const struct env_path *p, const struct harvest *h)
+{
+	size_t changed = 0;
+
+	for (size_t i = 0; i < h->n; i++) {
+		const struct harvest_item *x = &h->items[i];
+
+		changed += x->what != HARVEST_KEPT;
+		if (x->what == HARVEST_KEPT)
+			printf("= %s stays private: %s\n", x->name, x->why);
+		else
+			printf("%c %s %s\n", x->what == HARVEST_ADDED ? '+' : '-', x->name,
+				x->version);
+	}
+	if (h->n_dropped)
+		printf("%s: %zu file%s private no longer\n", p->path, h->n_dropped,
+			h->n_dropped == 1 ? " is" : "s are");
+	else if (!changed)
+		printf("%s: nothing to harvest\n", p->path);
+}

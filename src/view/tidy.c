@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the upper holds is made the least that shows the same over the new lower tree. Every step by
+ * itself changes nothing that can be seen, so a crash, or a writer who comes in between, leaves
+ * an environment that is merely less tidy. An inode that the kernel knows keeps its number: a
+ * private file becomes what a store file is that somebody opened for writing and has not written to
+ * (INODE_LAZY), so descriptors, mappings and a late writer go on as they are.
+ */
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "view/generate.h"
+#include "view/listing.h"
+#include "view/state.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+enum { DEPTH_MAX = 256, COMPARE_MAX = 1 << 20 };
+
+struct tidying {
+	struct view *v;
+	struct inode *top; /* the environment's directory */
+	uint64_t changes;
+	struct lower *lower; /* referenced: the environment may go */
+	const struct held_table *held;
+	const struct known_file *known;
+	size_t n_known;
+	size_t n_dropped;
+	char *path, *prompt; /* for generated text */
+};
+
+/* The structure lock for writing, if nobody has changed anything. */
+static int lock_unchanged(struct tidying *t)
+{
+	struct env *env;
+
+	pthread_rwlock_wrlock(&t->v->lock);
+	env = t->top->env;
+	if (env && env->state == ENV_LIVE && env->changes == t->changes && env->lower == t->lower)
+		return 0;
+	pthread_rwlock_unlock(&t->v->lock);
+	return -EAGAIN;
+}
+
+/* directories that hide the lower one */
+
+static bool upper_has(const struct tidying *t, const char *path)
+{
+	return held_find(t->held, path, HELD_FILE) || held_find(t->held, path, HELD_LINK) ||
+	       held_find(t->held, path, HELD_OTHER) || held_find(t->held, path, HELD_DIR);
+}
+
+/* Whether nothing would appear in an upper directory if the lower one did. */
+static bool covers(struct tidying *t, const char *path, struct lower_dir *lower, unsigned depth)
+{
+	if (depth > DEPTH_MAX || lower_load(t->lower, lower) < 0)
+		return false;
+	for (size_t i = 0; i < lower->n; i++) {
+		const struct lower_entry *e = &lower->entries[i];
+		auto_str struct str below = {0};
+
+		if (str_addf(&below, "%s%s%s", path, *path ? "/" : "", e->name) < 0)
+			return false;
+		if (e->derived || held_find(t->held, below.p, HELD_WHITEOUT))
+			continue;
+		if (e->type == LOWER_DIR && strcmp(e->name, "__pycache__") == 0 &&
+			!upper_has(t, below.p))
+			continue; /* bytecode that comes with its sources */
+		if (!upper_has(t, below.p))
+			return false;
+		if (e->type == LOWER_DIR && held_find(t->held, below.p, HELD_DIR) &&
+			!held_find(t->held, below.p, HELD_OPAQUE) &&
+			!held_find(t->held, below.p, HELD_REDIRECT) &&
+			!covers(t, below.p, e->dir, depth + 1))
+			return false;
+	}
+	return true;
+}
+
+static bool hides(const struct tidying *t, const char *path)
+{
+	return held_find(t->held, path, HELD_OPAQUE) ||
+	       (held_find(t->held, path, HELD_DIR) && held_find(t->held, path, HELD_WHITEOUT));
+}
+
+/* The marks of one directory, inside of it and beside it. */
+static int unhide(int top, const char *path)
+{
+	auto_close int fd = io_open_beneath(top, path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+	auto_free char *parent = strndup(path, (size_t)(path_base(path) - path));
+	auto_close int up = -1;
+
+	if (fd < 0 || !parent)
+		return fd < 0 ? fd : -ENOMEM;
+	up = io_open_beneath(top, parent, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+	if (up < 0)
+		return up;
+	upper_unwhiteout(up, path_base(path));
+	return unlinkat(fd, WHITEOUT_OPAQUE, 0) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+static int unhide_all(struct tidying *t, int top)
+{
+	bool any = false;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < t->held->n; i++) {
+		const struct held *h = &t->held->p[i];
+		struct lower_dir *lower = NULL;
+
+		if (h->kind != HELD_DIR || !hides(t, h->path) ||
+			held_find(t->held, h->path, HELD_REDIRECT))
+			continue;
+		r = lower_walk(t->lower, h->path, &lower);
+		if (r < 0 || (lower && !covers(t, h->path, lower, 0)))
+			continue;
+		r = lock_unchanged(t);
+		if (r < 0)
+			break;
+		r = unhide(top, h->path);
+		any = any || r == 0;
+		pthread_rwlock_unlock(&t->v->lock);
+	}
+	if (!any)
+		return r;
+	pthread_rwlock_wrlock(&t->v->lock); /* the directories that show again are found */
+	if (t->top->env && t->top->env->lower)
+		env_switch(t->v, t->top->env, lower_ref(t->top->env->lower), true);
+	pthread_rwlock_unlock(&t->v->lock);
+	return r;
+}
+
+/* files */
+
+static int by_path(const void *a, const void *b)
+{
+	return strcmp(((const struct known_file *)a)->path, ((const struct known_file *)b)->path);
+}
+
+static const struct known_file *find_known(const struct tidying *t, const char *path)
+{
+	struct known_file key = {.path = path};
+
+	return t->n_known ? bsearch(&key, t->known, t->n_known, sizeof key, by_path) : NULL;
+}
+
+static bool same_text(struct tidying *t, int dirfd, const char *name, const struct lower_entry *e)
+{
+	auto_str struct str is = {0}, would = {0};
+	struct generate_env env = {.path = t->path, .prompt = t->prompt};
+
+	return io_slurp_at(dirfd, name, COMPARE_MAX, &is) == 0 &&
+	       generate(t->lower, e, &env, &would) == 0 && is.len == would.len &&
+	       memcmp(is.p ? is.p : "", would.p ? would.p : "", is.len) == 0;
+}
+
+static bool same_target(int dirfd, const char *name, const struct lower_entry *e)
+{
+	char target[PATH_MAX];
+	ssize_t n = readlinkat(dirfd, name, target, sizeof target);
+
+	return n >= 0 && (size_t)n == strlen(e->target) &&
+	       memcmp(target, e->target, (size_t)n) == 0;
+}
+
+/* What an installer made is ours to make from now on, whatever its own words for it were. */
+static bool stands_for(
+	const struct tidying *t, const struct known_file *k, const struct lower_entry *e)
+{
+	const struct manifest *m;
+
+	if (!k || e->generated == GEN_ACTIVATE || e->generated == GEN_GITIGNORE)
+		return false;
+	if (e->generated != GEN_SCRIPT)
+		return !k->digest;
+	m = lower_dist(t->lower, e->dist)->manifest;
+	return k->digest && digest_equal(k->digest, &m->entries[e->index].digest);
+}
+
+/* The lower tree has what the upper has under this name. */
+static bool is_same(struct tidying *t, int dirfd, const char *path, const struct stat *st,
+	const struct lower_entry *e)
+{
+	const struct known_file *k = find_known(t, path);
+	const struct entry *entry;
+
+	switch ((enum lower_type)e->type) {
+	case LOWER_FILE:
+		if (!S_ISREG(st->st_mode) || !k || !k->digest || e->derived)
+			return false;
+		entry = &e->file_dist->manifest->entries[e->index];
+		return digest_equal(k->digest, &entry->digest) &&
+		       entry->exec == !!(st->st_mode & S_IXUSR);
+	case LOWER_GENERATED:
+		return S_ISREG(st->st_mode) && st->st_uid == t->v->uid &&
+		       !(generate_mode(e) & 0111) == !(st->st_mode & 0111) &&
+		       (stands_for(t, k, e) || same_text(t, dirfd, path_base(path), e));
+	case LOWER_LINK:
+		return S_ISLNK(st->st_mode) && same_target(dirfd, path_base(path), e);
+	case LOWER_DIR:
+		return false;
+	}
+	return false;
+}
+
+/* The kernel's object of a file whose upper half goes. inode_lock held. */
+static int becomes_lower(struct inode *i, int dirfd, const char *name, const struct lower_entry *e)
+{
+	int r = 0;
+
+	if (e->type == LOWER_GENERATED && i->n_open) /* its reader sees one text to the end */
+		r = io_slurp_at(dirfd, name, COMPARE_MAX, &i->text);
+	if (r == 0 && unlinkat(dirfd, name, 0) < 0)
+		r = -errno;
+	if (r < 0)
+		return r;
+	if (i->fd >= 0)
+		close(steal_fd(&i->fd));
+	i->fd_writable = false;
+	i->size = i->text.p ? (int64_t)i->text.len : -1;
+	if (e->type == LOWER_FILE) {
+		i->dist = dist_ref(e->file_dist);
+		i->entry = e->index;
+	}
+	i->kind = e->type == LOWER_FILE	  ? INODE_LAZY
+		  : e->type == LOWER_LINK ? INODE_LINK
+					  : INODE_GENERATED;
+	return 0;
+}
+
+static int drop_file(struct tidying *t, struct inode *dir, int dirfd, const char *name,
+	const struct lower_entry *e)
+{
+	struct inode *i = dir ? inode_find(t->v->inodes, dir, name) : NULL;
+	int r = 0;
+
+	if (!i) {
+		r = unlinkat(dirfd, name, 0) < 0 ? -errno : 0;
+	} else {
+		inode_lock(i);
+		/* one with several names is found by its number in the upper */
+		r = i->kind == INODE_UPPER && !i->upper_ino ? becomes_lower(i, dirfd, name, e) : 1;
+		inode_unlock(i);
+		inode_put(t->v->inodes, i);
+	}
+	if (r == 0) {
+		t->n_dropped++;
+		if (dir)
+			events_drop(t->v->events, dir->id, name);
+	}
+	return r;
+}
+
+/* directories */
+
+struct tidy_dir {
+	int fd;
+	const char *path;
+	struct lower_dir *lower; /* what it lies over; NULL: nothing, or it hides it */
+	struct inode *dir;	 /* NULL: the kernel does not know it */
+	bool left;		 /* something stays in it */
+};
+
+static int tidy_dir(struct tidying *t, struct tidy_dir *d, unsigned depth);
+
+static bool plain_dir(const struct tidying *t, const struct stat *st)
+{
+	return (st->st_mode & 07777) == 0755 && st->st_uid == t->v->uid;
+}
+
+/* With the structure lock. 1: it stays. */
+static int tidy_name(struct tidying *t, struct tidy_dir *d, const char *name)
+{
+	const char *gone = whiteout_of(name);
+	const struct lower_entry *e = NULL;
+	auto_str struct str path = {0};
+	struct stat st;
+	int r = 0;
+
+	if (d->lower)
+		r = lower_lookup(t->lower, d->lower, gone ? gone : name, &e);
+	if (r < 0)
+		return r;
+	if (gone)
+		return e ? 1 : unlinkat(d->fd, name, 0) < 0 ? -errno : 0;
+	if (name_reserved(name) || !e)
+		return 1;
+	if (fstatat(d->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	r = str_addf(&path, "%s%s%s", d->path, *d->path ? "/" : "", name);
+	if (r < 0)
+		return r;
+	if (S_ISDIR(st.st_mode)) {
+		struct inode *i;
+
+		if (e->type != LOWER_DIR || !plain_dir(t, &st))
+			return 1;
+		if (unlinkat(d->fd, name, AT_REMOVEDIR) < 0)
+			return errno == ENOTEMPTY ? 1 : -errno;
+		i = d->dir ? inode_find(t->v->inodes, d->dir, name) : NULL;
+		if (i) {
+			i->upper = false;
+			events_inval(t->v->events, i->id);
+			inode_put(t->v->inodes, i);
+		}
+		return 0;
+	}
+	return is_same(t, d->fd, path.p, &st, e) ? drop_file(t, d->dir, d->fd, name, e) : 1;
+}
+
+static int tidy_below(struct tidying *t, struct tidy_dir *d, const char *name, unsigned depth)
+{
+	auto_close int fd = io_open_beneath(d->fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	auto_str struct str path = {0};
+	const struct lower_entry *e = NULL;
+	struct tidy_dir below = {.fd = fd};
+	struct stat st;
+	char mark[NAME_MAX + 1];
+	int r = 0;
+
+	if (fd < 0)
+		return 0;
+	if (str_addf(&path, "%s%s%s", d->path, *d->path ? "/" : "", name) < 0)
+		return -ENOMEM;
+	if (fstatat(fd, WHITEOUT_REDIRECT, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	if (d->lower)
+		r = lower_lookup(t->lower, d->lower, name, &e);
+	if (r < 0)
+		return r;
+	if (e && e->type == LOWER_DIR &&
+		fstatat(fd, WHITEOUT_OPAQUE, &st, AT_SYMLINK_NOFOLLOW) < 0 &&
+		(whiteout_name(name, mark) < 0 ||
+			fstatat(d->fd, mark, &st, AT_SYMLINK_NOFOLLOW) < 0))
+		below.lower = e->dir;
+	below.path = path.p;
+	pthread_rwlock_rdlock(&t->v->lock);
+	below.dir = d->dir ? inode_find(t->v->inodes, d->dir, name) : NULL;
+	pthread_rwlock_unlock(&t->v->lock);
+	r = tidy_dir(t, &below, depth + 1);
+	inode_put(t->v->inodes, below.dir);
+	return r;
+}
+
+static bool is_info(const char *name)
+{
+	return str_ends(name, ".dist-info");
+}
+
+/* What a directory shows of its time is the upper's: it stays as it is. */
+static void keep_time(int fd, const struct stat *st)
+{
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, st->st_mtim};
+
+	(void)!futimens(fd, times);
+}
+
+/* Files that RECORD names before RECORD itself: cut short, the rest can be found again. */
+static int tidy_dir(struct tidying *t, struct tidy_dir *d, unsigned depth)
+{
+	struct listing l = {0};
+	struct stat st;
+	int r = depth > DEPTH_MAX ? -ENAMETOOLONG : listing_read(d->fd, &l);
+
+	if (r == 0 && fstat(d->fd, &st) < 0)
+		r = -errno;
+	for (int info = 0; r == 0 && info < 2; info++)
+		for (size_t i = 0; r == 0 && i < l.n; i++)
+			if (is_info(l.p[i]) == info && !name_reserved(l.p[i]))
+				r = tidy_below(t, d, l.p[i], depth);
+	if (r == 0)
+		r = lock_unchanged(t);
+	if (r == 0) {
+		for (size_t i = 0; r >= 0 && i < l.n; i++)
+			r = tidy_name(t, d, l.p[i]);
+		keep_time(d->fd, &st);
+		pthread_rwlock_unlock(&t->v->lock);
+	}
+	listing_free(&l);
+	return r < 0 ? r : 0;
+}
+
+static int prepare(struct tidying *t)
+{
+	auto_str struct str path = {0};
+	int r;
+
+	pthread_rwlock_rdlock(&t->v->lock);
+	if (t->top->env && t->top->env->lower) {
+		t->lower = lower_ref(t->top->env->lower);
+		t->prompt = t->top->env->prompt ? strdup(t->top->env->prompt) : NULL;
+		r = str_add(&path, t->v->root);
+		if (r == 0)
+			r = inode_path(t->top, &path);
+	} else {
+		r = -EAGAIN;
+	}
+	pthread_rwlock_unlock(&t->v->lock);
+	t->path = r == 0 ? str_steal(&path) : NULL;
+	return r;
+}
+
+int tidy(struct view *v, struct inode *dir, uint64_t changes, const struct held_table *held,
+	const struct known_file *known, size_t n_known, size_t *ret_dropped)
+{
+	struct tidying t = {.v = v,
+		.top = dir,
+		.changes = changes,
+		.held = held,
+		.known = known,
+		.n_known = n_known};
+	auto_close int path = -1, fd = -1;
+	struct tidy_dir top = {.path = "", .dir = dir};
+	int r = prepare(&t);
+
+	if (r == 0) {
+		pthread_rwlock_rdlock(&v->lock);
+		path = upper_open(v, dir);
+		pthread_rwlock_unlock(&v->lock);
+		r = fd = path < 0 ? path
+				  : io_open_beneath(
+					    path, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	}
+	if (r >= 0)
+		r = unhide_all(&t, fd);
+	if (r >= 0) {
+		top.fd = fd;
+		top.lower = lower_root(t.lower);
+		r = tidy_dir(&t, &top, 0);
+	}
+	if (r >= 0) {
+		r = lock_unchanged(&t);
+		if (r == 0) {
+			pycs_drop(v, dir->env);
+			pthread_rwlock_unlock(&v->lock);
+		}
+	}
+	events_wait(v->events);
+	*ret_dropped = t.n_dropped;
+	lower_unref(t.lower);
+	free(t.path);
+	free(t.prompt);
+	return r < 0 ? r : 0;
+}
