@@ -50,10 +50,9 @@ static const struct lower_entry *below(struct env *env, const struct place *p, c
 	return lower_lookup(env->lower, p->lower, name, &e) == 0 ? e : NULL;
 }
 
-/* Whoever has it open goes on with what it is. */
-static bool drop_file(struct view *v, const struct place *p, const char *name)
+bool upper_drop(struct view *v, struct inode *dir, int dirfd, const char *name)
 {
-	struct inode *i = p->dir ? inode_find(v->inodes, p->dir, name) : NULL;
+	struct inode *i = dir ? inode_find(v->inodes, dir, name) : NULL;
 	bool gone = false;
 
 	if (i) {
@@ -62,17 +61,17 @@ static bool drop_file(struct view *v, const struct place *p, const char *name)
 			i->fd = upper_handle(v, i);
 			i->fd_writable = false;
 		}
-		gone = i->kind == INODE_UPPER && i->fd >= 0 && unlinkat(p->fd, name, 0) == 0;
+		gone = i->kind == INODE_UPPER && i->fd >= 0 && unlinkat(dirfd, name, 0) == 0;
 		i->unlinked = i->unlinked || gone;
 		inode_unlock(i);
 		if (gone)
 			inode_detach(v->inodes, i);
 		inode_put(v->inodes, i);
 	} else {
-		gone = unlinkat(p->fd, name, 0) == 0;
+		gone = unlinkat(dirfd, name, 0) == 0;
 	}
-	if (gone && p->dir)
-		events_expire(v->events, p->dir->id, name);
+	if (gone && dir)
+		events_expire(v->events, dir->id, name);
 	return gone;
 }
 
@@ -114,7 +113,7 @@ static bool drop_in(struct view *v, struct env *env, struct place *p, unsigned d
 		if (e && e->type == LOWER_DIR)
 			gone = drop_dir(v, env, p, name, e, depth);
 		else if (e && e->derived && cache && source_is_lower(p->above, name))
-			gone = drop_file(v, p, name);
+			gone = upper_drop(v, p->dir, p->fd, name);
 		left = left || !gone;
 		changed = changed || gone;
 	}

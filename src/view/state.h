@@ -163,7 +163,11 @@ void env_switch(struct view *v, struct env *env, struct lower *lower, bool top);
 /* What env_switch() left out for want of `top`. Either may be NULL. */
 void switch_expire_top(struct view *v, struct inode *dir, struct lower *old, struct lower *new);
 
-/* pycs.c: private bytecode goes where the store's has come to stand for it. Structure lock for
+/* pycs.c */
+/* A private file goes, and its name with it; whoever has it open goes on with what it is. `dir` NULL:
+ * the kernel does not know its directory. Structure lock for writing. */
+bool upper_drop(struct view *v, struct inode *dir, int dirfd, const char *name);
+/* Private bytecode goes where the store's has come to stand for it. Structure lock for
  * writing; queues. */
 void pycs_drop(struct view *v, struct env *env);
 

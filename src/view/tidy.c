@@ -8,6 +8,7 @@
  */
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "py/metadata.h"
 #include "view/generate.h"
 #include "view/listing.h"
 #include "view/state.h"
@@ -268,6 +269,21 @@ static bool plain_dir(const struct tidying *t, const struct stat *st)
 	return (st->st_mode & 07777) == 0755 && st->st_uid == t->v->uid;
 }
 
+static bool is_info(const char *name)
+{
+	return str_ends(name, ".dist-info");
+}
+
+/* An installer's own note in the .dist-info of what is in the store now, which no lock has room
+ * for. */
+static bool is_nobodys(const struct tidying *t, const struct tidy_dir *d, const char *path)
+{
+	const struct known_file *k = find_known(t, path);
+
+	return k && !k->digest && d->lower && is_info(d->lower->name) &&
+	       info_left_out(path_base(path));
+}
+
 /* With the structure lock. 1: it stays. */
 static int tidy_name(struct tidying *t, struct tidy_dir *d, const char *name)
 {
@@ -283,13 +299,15 @@ static int tidy_name(struct tidying *t, struct tidy_dir *d, const char *name)
 		return r;
 	if (gone)
 		return e ? 1 : unlinkat(d->fd, name, 0) < 0 ? -errno : 0;
-	if (name_reserved(name) || !e)
+	if (name_reserved(name))
 		return 1;
 	if (fstatat(d->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : -errno;
 	r = str_addf(&path, "%s%s%s", d->path, *d->path ? "/" : "", name);
 	if (r < 0)
 		return r;
+	if (!e)
+		return is_nobodys(t, d, path.p) && upper_drop(t->v, d->dir, d->fd, name) ? 0 : 1;
 	if (S_ISDIR(st.st_mode)) {
 		struct inode *i;
 
@@ -340,11 +358,6 @@ static int tidy_below(struct tidying *t, struct tidy_dir *d, const char *name, u
 	r = tidy_dir(t, &below, depth + 1);
 	inode_put(t->v->inodes, below.dir);
 	return r;
-}
-
-static bool is_info(const char *name)
-{
-	return str_ends(name, ".dist-info");
 }
 
 /* What a directory shows of its time is the upper's: it stays as it is. */

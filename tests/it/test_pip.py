@@ -94,6 +94,24 @@ class Two:
             assert "No broken requirements" in self.pip("check")
 
 
+    def harvest(self):
+        """Whatever was done: afterwards the same shows, and only what no RECORD lists is private."""
+        shown, versions = self.tree(self.x), self.versions()
+        said = self.mount.venvfs.json("harvest", self.x)
+        assert said["kept"] == []
+        assert self.versions() == versions
+        after = self.tree(self.x)
+        made_anew = {p for p in shown if p in ("pyvenv.cfg", ".lock") or p.startswith("bin/") or p.endswith(
+            tuple(f".dist-info/{n}" for n in ("RECORD", "INSTALLER", "uv_cache.json")))}
+        assert {p: v for p, v in after.items() if p not in made_anew} == {
+            p: v for p, v in shown.items() if p not in made_anew}
+        assert {p for p in shown if p.startswith("bin/")} == {p for p in after if p.startswith("bin/")}
+        left = {str(p.relative_to(self.mount.upper / "x")) for p in (self.mount.upper / "x").rglob("*")
+                if "__pycache__" not in p.parts and ".venvfs" not in p.parts and p.is_file()}
+        assert left <= {"pyvenv.cfg", ".lock"}, left
+        self.check()
+
+
 @pytest.fixture(params=["pip", "uv"])
 def two(request, ready, mounts, root, tools, sanitizer_logs):
     if request.param == "uv" and not (tools / "uv").exists():
@@ -101,6 +119,7 @@ def two(request, ready, mounts, root, tools, sanitizer_logs):
     t = Two(*ready, mounts(root, venvfs=Venvfs(ready[0], sanitizer_logs)), tools, request.param)
     yield t
     t.check()
+    t.harvest()
 
 
 def test_what_is_there(two):
