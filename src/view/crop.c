@@ -419,7 +419,8 @@ static int make_entries(struct reading *k)
 		if (r < 0)
 			break;
 		e->tree = f->tree;
-		e->exec = low ? low->exec : f->held->st.st_mode & S_IXUSR;
+		/* a script is executable, whatever its wheel or an installer made of it */
+		e->exec = f->tree == TREE_BIN || (low ? low->exec : f->held->st.st_mode & S_IXUSR);
 		e->size = f->text ? f->text_size : low ? low->size : (uint64_t)f->held->st.st_size;
 		e->path = strdup(f->in_tree);
 		if (!e->path)

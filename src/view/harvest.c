@@ -405,7 +405,8 @@ static int tidy_up(struct harvesting *k)
 
 static bool nothing_held(const struct held_table *t)
 {
-	return t->n == 0 || (t->n == 1 && strcmp(t->p[0].path, CFG_NAME) == 0);
+	return !t->temporaries &&
+	       (t->n == 0 || (t->n == 1 && strcmp(t->p[0].path, CFG_NAME) == 0));
 }
 
 static int run(struct harvesting *k, struct diag *diag)

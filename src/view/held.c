@@ -58,6 +58,7 @@ static int read_name(
 	}
 	if (gone)
 		return add(t, dir, gone, HELD_WHITEOUT, NULL);
+	t->temporaries |= name_temporary(name);
 	if (name_reserved(name))
 		return 0;
 	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)

@@ -29,7 +29,8 @@ struct held {
 struct held_table {
 	struct held *p; /* sorted by path, then kind */
 	size_t n, cap;
-	bool redirects; /* some view directory was renamed */
+	bool redirects;	  /* some view directory was renamed */
+	bool temporaries; /* something is not in its place yet, or never will be */
 };
 
 /* Reads what `dirfd` (the environment's upper directory) holds, without .venvfs. held_free() it on

@@ -14,6 +14,7 @@
 #include "view/state.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 
 enum { DEPTH_MAX = 256, COMPARE_MAX = 1 << 20 };
@@ -27,6 +28,7 @@ struct tidying {
 	const struct known_file *known;
 	size_t n_known;
 	size_t n_dropped;
+	bool infos;	     /* .dist-info directories too */
 	char *path, *prompt; /* for generated text */
 };
 
@@ -284,6 +286,15 @@ static bool is_nobodys(const struct tidying *t, const struct tidy_dir *d, const 
 	       info_left_out(path_base(path));
 }
 
+/* A temporary of a process that was killed. */
+static bool is_left_over(const char *name)
+{
+	int pid;
+
+	return name_temporary(name) && sscanf(name, ".venvfs-tmp.%d.", &pid) == 1 && pid > 0 &&
+	       kill(pid, 0) < 0 && errno == ESRCH;
+}
+
 /* With the structure lock. 1: it stays. */
 static int tidy_name(struct tidying *t, struct tidy_dir *d, const char *name)
 {
@@ -299,6 +310,8 @@ static int tidy_name(struct tidying *t, struct tidy_dir *d, const char *name)
 		return r;
 	if (gone)
 		return e ? 1 : unlinkat(d->fd, name, 0) < 0 ? -errno : 0;
+	if (is_left_over(name))
+		return upper_drop(t->v, d->dir, d->fd, name) ? 0 : 1;
 	if (name_reserved(name))
 		return 1;
 	if (fstatat(d->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
@@ -368,7 +381,6 @@ static void keep_time(int fd, const struct stat *st)
 	(void)!futimens(fd, times);
 }
 
-/* Files that RECORD names before RECORD itself: cut short, the rest can be found again. */
 static int tidy_dir(struct tidying *t, struct tidy_dir *d, unsigned depth)
 {
 	struct listing l = {0};
@@ -377,10 +389,9 @@ static int tidy_dir(struct tidying *t, struct tidy_dir *d, unsigned depth)
 
 	if (r == 0 && fstat(d->fd, &st) < 0)
 		r = -errno;
-	for (int info = 0; r == 0 && info < 2; info++)
-		for (size_t i = 0; r == 0 && i < l.n; i++)
-			if (is_info(l.p[i]) == info && !name_reserved(l.p[i]))
-				r = tidy_below(t, d, l.p[i], depth);
+	for (size_t i = 0; r == 0 && i < l.n; i++)
+		if (!name_reserved(l.p[i]) && (t->infos || !is_info(l.p[i])))
+			r = tidy_below(t, d, l.p[i], depth);
 	if (r == 0)
 		r = lock_unchanged(t);
 	if (r == 0) {
@@ -436,11 +447,14 @@ int tidy(struct view *v, struct inode *dir, uint64_t changes, const struct held_
 	}
 	if (r >= 0)
 		r = unhide_all(&t, fd);
-	if (r >= 0) {
-		top.fd = fd;
-		top.lower = lower_root(t.lower);
+	top.fd = fd;
+	top.lower = r >= 0 ? lower_root(t.lower) : NULL;
+	/* what RECORD names before RECORD itself: cut short, the rest can be found again */
+	if (r >= 0)
 		r = tidy_dir(&t, &top, 0);
-	}
+	t.infos = true;
+	if (r >= 0)
+		r = tidy_dir(&t, &top, 0);
 	if (r >= 0) {
 		r = lock_unchanged(&t);
 		if (r == 0) {

@@ -95,13 +95,13 @@ class Venvfs:
             d.mkdir(parents=True, exist_ok=True)
         self.env = environment(self.data, self.config, sanitizer_logs)
 
-    def __call__(self, *args, check=True, env=None, timeout=300, **kw):
+    def __call__(self, *args, check=True, env=None, timeout=300, wrap=(), **kw):
         kw.setdefault("stdin", None if "input" in kw else subprocess.DEVNULL)
         if kw["stdin"] is None:
             del kw["stdin"]
         kw.setdefault("text", True)
         r = subprocess.run(
-            [str(self.binary), *map(str, args)],
+            [*wrap, str(self.binary), *map(str, args)],
             env={**self.env, **(env or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
