@@ -3,8 +3,10 @@
 
 #include "base/cleanup.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/xattr.h>
 
@@ -73,10 +75,17 @@ static int ask(const char *root, const char *env, struct harvest *ret, struct di
 static int harvest_here(struct cmd_context *ctx, const char *root, const char *env,
 	struct harvest *ret, struct diag *diag)
 {
+	auto_close int lock = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct store *s = cmd_store(ctx);
 	struct view *v;
-	int r = s ? view_new(root, s, false, &v, diag) : -EIO;
+	int r;
 
+	if (lock < 0)
+		return diag_errno(diag, -errno, "%s", root);
+	if (flock(lock, LOCK_EX | LOCK_NB) < 0) /* as a daemon holds it */
+		return diag_set(
+			diag, -EBUSY, "%s is being mounted, or harvested by another command", root);
+	r = s ? view_new(root, s, false, &v, diag) : -EIO;
 	if (r < 0)
 		return r;
 	events_stop(view_events(v)); /* no kernel is to be told */

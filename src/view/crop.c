@@ -42,12 +42,49 @@ static int refuse(struct reading *k, const char *path, const char *why)
 	return diag_set(k->diag, -EINVAL, "%s: %s", path, why);
 }
 
-/* A small file of the .dist-info directory. -ENOENT */
+const struct lower_entry *crop_lower(const struct field_of *f, const char *path)
+{
+	const char *base = path_base(path);
+	auto_free char *dir = strndup(path, (size_t)(base - path));
+	const struct lower_entry *e = NULL;
+	struct lower_dir *d = NULL;
+
+	if (!dir || !held_lower_shows(f->held, path) || lower_walk(f->lower, dir, &d) < 0 || !d ||
+		lower_lookup(f->lower, d, base, &e) < 0 || !e || e->type != LOWER_FILE)
+		return NULL;
+	return e;
+}
+
+static int slurp_lower(const struct lower_entry *e, size_t max, struct str *ret)
+{
+	struct extent x;
+	ssize_t n;
+	int r = dist_extent(e->file_dist, e->index, &x);
+
+	if (r < 0)
+		return r;
+	r = x.size > max ? -EFBIG : str_reserve(ret, (size_t)x.size);
+	if (r == 0) {
+		n = io_pread_full(x.fd, ret->p, (size_t)x.size, x.off);
+		r = n < 0 ? (int)n : (uint64_t)n < x.size ? -EIO : 0;
+	}
+	if (r == 0) {
+		ret->len = (size_t)x.size;
+		ret->p[ret->len] = '\0';
+	}
+	extent_release(&x);
+	return r;
+}
+
+/* A small file that shows, private or not. -ENOENT */
 static int slurp(const struct field_of *f, const char *path, size_t max, struct str *ret)
 {
 	auto_close int fd =
 		io_open_beneath(f->upper, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
+	const struct lower_entry *e = fd == -ENOENT ? crop_lower(f, path) : NULL;
 
+	if (e)
+		return slurp_lower(e, max, ret);
 	return fd < 0 ? fd : io_slurp(fd, max, ret);
 }
 
@@ -214,19 +251,6 @@ static int check_held(struct reading *k, const char *path, const struct held *h)
 		return diag_errno(k->diag, fd, "%s", path);
 	return has_own_attributes(fd) ? refuse(k, path, "it has extended attributes of its own")
 				      : 0;
-}
-
-const struct lower_entry *crop_lower(const struct field_of *f, const char *path)
-{
-	const char *base = path_base(path);
-	auto_free char *dir = strndup(path, (size_t)(base - path));
-	const struct lower_entry *e = NULL;
-	struct lower_dir *d = NULL;
-
-	if (!dir || !held_lower_shows(f->held, path) || lower_walk(f->lower, dir, &d) < 0 || !d ||
-		lower_lookup(f->lower, d, base, &e) < 0 || !e || e->type != LOWER_FILE)
-		return NULL;
-	return e;
 }
 
 static int add_file(struct reading *k, const struct record_row *row, const char *path, uint8_t tree,

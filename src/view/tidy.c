@@ -286,13 +286,15 @@ static bool is_nobodys(const struct tidying *t, const struct tidy_dir *d, const 
 	       info_left_out(path_base(path));
 }
 
-/* A temporary of a process that was killed. */
+/* A temporary of a process that was killed. Of views there is one at a time on a root. */
 static bool is_left_over(const char *name)
 {
-	int pid;
+	int pid, n = 0;
 
-	return name_temporary(name) && sscanf(name, ".venvfs-tmp.%d.", &pid) == 1 && pid > 0 &&
-	       kill(pid, 0) < 0 && errno == ESRCH;
+	if (!name_temporary(name) || sscanf(name, ".venvfs-tmp.%d.%n", &pid, &n) != 1 || !n)
+		return false;
+	return str_starts(name + n, "view") ? pid != getpid()
+					    : pid > 0 && kill(pid, 0) < 0 && errno == ESRCH;
 }
 
 /* With the structure lock. 1: it stays. */
@@ -396,7 +398,10 @@ static int tidy_dir(struct tidying *t, struct tidy_dir *d, unsigned depth)
 		r = lock_unchanged(t);
 	if (r == 0) {
 		for (size_t i = 0; r >= 0 && i < l.n; i++)
-			r = tidy_name(t, d, l.p[i]);
+			if (strcmp(l.p[i], "RECORD") != 0)
+				r = tidy_name(t, d, l.p[i]);
+		if (r >= 0 && listing_have(&l, "RECORD"))
+			r = tidy_name(t, d, "RECORD");
 		keep_time(d->fd, &st);
 		pthread_rwlock_unlock(&t->v->lock);
 	}
@@ -449,7 +454,7 @@ int tidy(struct view *v, struct inode *dir, uint64_t changes, const struct held_
 		r = unhide_all(&t, fd);
 	top.fd = fd;
 	top.lower = r >= 0 ? lower_root(t.lower) : NULL;
-	/* what RECORD names before RECORD itself: cut short, the rest can be found again */
+	/* RECORD last of all: cut short, what it names can be found again */
 	if (r >= 0)
 		r = tidy_dir(&t, &top, 0);
 	t.infos = true;

@@ -14,6 +14,7 @@ import zipfile
 import pytest
 
 import wheelmaker
+from conftest import wait_for_end
 from prepared import private
 
 BIG = bytes(range(256)) * 1200  # over the pack's limit
@@ -476,6 +477,7 @@ def test_killed_at_every_step(venvfs, root, mounts, wheel, tmp_path, debian_pyth
             p = venvfs.popen("harvest", root / "x", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             time.sleep(0.002 * k * 60 / times)
             os.kill(m.pid, 9)
+            wait_for_end(m.pid)
             p.wait(30)
             killed += 1
             subprocess.run(["umount", "-l", root] if os.geteuid() == 0 else ["fusermount3", "-uz", root], check=True)
