@@ -215,7 +215,7 @@ int script_unrender(const char *text, size_t n, bool (*is_env)(void *arg, const 
 	for (name = end; name > path && name[-1] != '/'; name--)
 		;
 	plain = plain_python(name, end);
-	if (!plain || name - path < 6 || memcmp(name - 5, "/bin/", 5) != 0)
+	if (!plain || name - path < 5 || memcmp(name - 5, "/bin/", 5) != 0)
 		return -EINVAL;
 	r = str_add_mem(&dir, path, (size_t)(name - 5 - path));
 	if (r == 0 && !is_env(arg, dir.p))

@@ -181,6 +181,37 @@ static void test_tiers(void)
 	config_free(&c);
 }
 
+static void harvest(const char *text, int r, int64_t want)
+{
+	int64_t ns = 7;
+
+	ok(config_parse_harvest(text, &ns) == r && ns == want, "harvest = %s", text);
+}
+
+static void test_harvest(void)
+{
+	struct config c = {0};
+
+	write_file("", 0);
+	ok(config_load(&c, NULL) == 0 && c.harvest_ns == 2000000000,
+		"two seconds if nothing is said");
+	config_free(&c);
+	write_file("[mount]\nharvest = no\n", 21);
+	ok(config_load(&c, NULL) == 0 && c.harvest_ns == -1, "no");
+	config_free(&c);
+	harvest("0", 0, 0);
+	harvest("1.5", 0, 1500000000);
+	harvest("86400", 0, 86400000000000);
+	harvest("OFF", 0, -1);
+	harvest("86401", -EINVAL, 7);
+	harvest("-1", -EINVAL, 7);
+	harvest("1e3", -EINVAL, 7);
+	harvest("1.2.3", -EINVAL, 7);
+	harvest("nan", -EINVAL, 7);
+	harvest("", -EINVAL, 7);
+	refused("[mount]\nharvest = soon\n", "harvest", "a word");
+}
+
 int main(void)
 {
 	const char *tmp = getenv("TMPDIR");
@@ -201,6 +232,7 @@ int main(void)
 	test_refused();
 	test_environment();
 	test_tiers();
+	test_harvest();
 	io_remove_tree_at(AT_FDCWD, dir);
 	return done_testing();
 }

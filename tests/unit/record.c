@@ -90,12 +90,39 @@ static void adds(const char *path, const char *want)
 	str_free(&back);
 }
 
+static void hash(const char *text, bool good, const char *what)
+{
+	uint8_t bytes[HASH_SIZE_MAX];
+	enum hash_kind kind;
+
+	ok(record_hash_parse(text, &kind, bytes) == good, "%s hash: %s", good ? "a" : "no", what);
+}
+
+static void test_hash(void)
+{
+	uint8_t bytes[HASH_SIZE_MAX];
+	enum hash_kind kind;
+	struct digest d;
+
+	digest_parse(HEX, DIGEST_HEX, &d);
+	ok(record_hash_parse("sha256=ABEiM0RVZneImaq7zN3u_wARIjNEVWZ3iJmqu8zd7v8", &kind, bytes) &&
+			kind == HASH_SHA256 && !memcmp(bytes, d.b, DIGEST_SIZE),
+		"the bytes of a sha256");
+	hash("sha256=ABEiM0RVZneImaq7zN3u_wARIjNEVWZ3iJmqu8zd7v9", false, "stray bits at its end");
+	hash("sha256=ABEiM0RVZneImaq7zN3u_wARIjNEVWZ3iJmqu8zd7v8=", false, "padded");
+	hash("sha256=ABEiM0RVZneImaq7zN3u/wARIjNEVWZ3iJmqu8zd7v8", false, "the other alphabet");
+	hash("sha256=", false, "empty");
+	hash("md5=1B2M2Y8AsgTpgAmY7PhCfg", false, "md5");
+	hash("", false, "nothing");
+}
+
 #define REST ",sha256=ABEiM0RVZneImaq7zN3u_wARIjNEVWZ3iJmqu8zd7v8,18446744073709551615\r\n"
 
 int main(void)
 {
 	test_parse();
 	test_stop();
+	test_hash();
 	adds("a/b c.py", "a/b c.py" REST);
 	adds("bare", "bare,,\r\n");
 	adds("a,b", "\"a,b\"" REST);

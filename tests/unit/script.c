@@ -191,9 +191,58 @@ static void test_runs(void)
 	io_remove_tree_at(AT_FDCWD, tmp);
 }
 
+static bool is_e(void *arg, const char *path)
+{
+	return strcmp(path, arg) == 0;
+}
+
+static void unrender(const char *env, const char *text, const char *want, const char *what)
+{
+	struct str got = {0};
+	int r = script_unrender(text, strlen(text), is_e, (void *)env, &got);
+
+	if (want)
+		ok(r == 0 && !strcmp(got.p, want), "unrender: %s: %s", what, got.p ? got.p : "");
+	else
+		ok(r == -EINVAL && !got.len, "not unrendered: %s", what);
+	str_free(&got);
+}
+
+static void test_unrender(void)
+{
+	static const char *const pythons[] = {"/e/bin/python", "/a b/bin/python",
+		"/long/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+		"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx/bin/python"};
+
+	for (size_t i = 0; i < sizeof pythons / sizeof *pythons; i++) {
+		struct str text = {0};
+		char env[300];
+
+		snprintf(env, sizeof env, "%.*s", (int)(strlen(pythons[i]) - 11), pythons[i]);
+		ok(script_render(pythons[i], "#!python\nx = 1\n", 15, &text) == 0, "rendered");
+		unrender(env, text.p, "#!python\nx = 1\n", env);
+		str_free(&text);
+	}
+	unrender("/e", "#!/e/bin/python3.11\nx\n", "#!python\nx\n", "a versioned name");
+	unrender("/e", "#!/e/bin/pythonw\nx\n", "#!pythonw\nx\n", "pythonw");
+	unrender("/e", "#!/e/bin/python\n", "#!python\n", "nothing behind it");
+	unrender("/a b", "#!/bin/sh\n'''exec' '/a b/bin/python' \"$0\" \"$@\"\n' '''\nx\n",
+		"#!python\nx\n", "as uv quotes it");
+	unrender("/e", "#!/f/bin/python\nx\n", NULL, "another environment");
+	unrender("/e", "#!/e/bin/python -u\nx\n", NULL, "with an argument");
+	unrender("/e", "#!/e/bin/pythonic\nx\n", NULL, "another program");
+	unrender("/e", "#!/e/bin/python", NULL, "no end of line");
+	unrender("/e", "#!/e/sbin/python\n", NULL, "another directory");
+	unrender("/e", "#!python\nx\n", NULL, "plain already");
+	unrender("/e", "#!/bin/sh\n'''exec' ", NULL, "a shell line cut short");
+	unrender("", "#!/bin/python\nx\n", "#!python\nx\n", "the root directory");
+	unrender("/e", "", NULL, "nothing");
+}
+
 int main(void)
 {
 	test_shebang();
+	test_unrender();
 	test_entry_point();
 	test_normalize();
 	test_render();
