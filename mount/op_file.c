@@ -73,7 +73,8 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
 	struct fuse_file_info *fi)
 {
 	struct session *s = session_of(req, COUNT_WRITE);
-	int r = view_write(s->view, ino, buf, size, off);
+	struct caller who = caller_of(req);
+	int r = view_write(s->view, ino, buf, size, off, &who);
 
 	(void)fi;
 	if (r < 0)
@@ -113,9 +114,10 @@ void op_fallocate(
 	fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t size, struct fuse_file_info *fi)
 {
 	struct session *s = session_of(req, COUNT_FALLOCATE);
+	struct caller who = caller_of(req);
 
 	(void)fi;
-	reply_err(req, view_fallocate(s->view, ino, mode, off, size));
+	reply_err(req, view_fallocate(s->view, ino, mode, off, size, &who));
 }
 
 void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct fuse_file_info *fi,

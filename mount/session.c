@@ -197,7 +197,9 @@ int session_run(const struct session_options *o, struct store *store, struct dia
 		if (fuse_session_mount(s.fuse, o->root) != 0) {
 			r = diag_set(diag, -EIO, "%s: can not be mounted (see above)", o->root);
 		} else {
-			r = serve(&s, o);
+			r = wire_open(&s);
+			if (r == 0)
+				r = serve(&s, o);
 			if (r < 0)
 				log_msg("%s: %s", o->root, strerror(-r));
 			fuse_session_unmount(s.fuse);

@@ -60,6 +60,7 @@ struct session {
 	void (*harvested)(void *arg, const struct harvest *h);
 	void *harvested_arg;
 	struct harvester *harvester;
+	_Atomic uint64_t init_unique; /* wire.c: of the INIT that is being answered */
 	_Atomic uint64_t counts[N_COUNTERS];
 };
 
@@ -81,6 +82,9 @@ int session_status(struct session *s, struct str *out);
 
 /* notify.c: the thread that delivers the view's events */
 void *notify_thread(void *session);
+
+/* wire.c: what libfuse leaves out of the handshake. Mounted, before it serves. */
+int wire_open(struct session *s);
 
 /* harvest.c */
 int harvester_start(struct session *s); /* after the fork into the background */

@@ -300,7 +300,8 @@ static int write_draft(struct inode *i, const void *buf, size_t size, off_t off)
 	return (int)size;
 }
 
-int view_write(struct view *v, uint64_t ino, const void *buf, size_t size, off_t off)
+int view_write(struct view *v, uint64_t ino, const void *buf, size_t size, off_t off,
+	const struct caller *who)
 {
 	struct inode *i = inode_is_store(ino) ? NULL : inode_get(v->inodes, ino);
 	bool was_upper = true;
@@ -320,6 +321,8 @@ int view_write(struct view *v, uint64_t ino, const void *buf, size_t size, off_t
 			r = open_upper(v, i, true);
 		if (r == 0)
 			r = io_pwrite_full(i->fd, buf, size, off);
+		if (r == 0)
+			r = upper_strip(i->fd, who);
 		if (r == 0)
 			r = (int)size;
 	}
@@ -355,7 +358,8 @@ int view_fsync(struct view *v, uint64_t ino, bool data_only)
 	return r;
 }
 
-int view_fallocate(struct view *v, uint64_t ino, int mode, off_t off, off_t size)
+int view_fallocate(
+	struct view *v, uint64_t ino, int mode, off_t off, off_t size, const struct caller *who)
 {
 	struct inode *i = inode_is_store(ino) ? NULL : inode_get(v->inodes, ino);
 	int r;
@@ -372,6 +376,8 @@ int view_fallocate(struct view *v, uint64_t ino, int mode, off_t off, off_t size
 		r = open_upper(v, i, true);
 	if (r == 0 && fallocate(i->fd, mode, off, size) < 0)
 		r = -errno;
+	if (r == 0)
+		r = upper_strip(i->fd, who);
 	inode_unlock(i);
 	pthread_rwlock_unlock(&v->lock);
 	return r;

@@ -48,7 +48,7 @@ static struct timespec time_arg(struct timespec t, unsigned what, unsigned set, 
 }
 
 /* On the object behind an O_PATH descriptor, whatever its name is by now. */
-static int change(int fd, const struct stat *st, unsigned what)
+static int change(int fd, const struct stat *st, unsigned what, const struct caller *who)
 {
 	char proc[64];
 	struct stat now;
@@ -66,8 +66,13 @@ static int change(int fd, const struct stat *st, unsigned what)
 	if (what & VIEW_SIZE) {
 		auto_close int file = open(proc, O_WRONLY | O_CLOEXEC | O_NONBLOCK);
 
+		int r;
+
 		if (file < 0 || ftruncate(file, st->st_size) < 0)
 			return -errno;
+		r = upper_strip(file, who);
+		if (r < 0)
+			return r;
 	}
 	if (what & VIEW_MODE) {
 		if (S_ISLNK(now.st_mode))
@@ -88,7 +93,8 @@ static int change(int fd, const struct stat *st, unsigned what)
 }
 
 /* A file that may be open for writing only is cut through its own descriptor. */
-static int set_upper(struct view *v, struct inode *i, const struct stat *st, unsigned what)
+static int set_upper(struct view *v, struct inode *i, const struct stat *st, unsigned what,
+	const struct caller *who)
 {
 	auto_close int fd = -1;
 	int r;
@@ -96,13 +102,17 @@ static int set_upper(struct view *v, struct inode *i, const struct stat *st, uns
 	if ((what & VIEW_SIZE) && i->fd >= 0 && i->fd_writable && i->n_open) {
 		if (ftruncate(i->fd, st->st_size) < 0)
 			return -errno;
+		r = upper_strip(i->fd, who);
+		if (r < 0)
+			return r;
 		what &= ~(unsigned)VIEW_SIZE;
 	}
 	r = fd = upper_handle(v, i);
-	return r < 0 ? r : change(fd, st, what);
+	return r < 0 ? r : change(fd, st, what, who);
 }
 
-static int set_dir(struct view *v, struct inode *i, const struct stat *st, unsigned what)
+static int set_dir(struct view *v, struct inode *i, const struct stat *st, unsigned what,
+	const struct caller *who)
 {
 	auto_close int fd = -1;
 	int r = upper_ensure(v, i);
@@ -110,7 +120,7 @@ static int set_dir(struct view *v, struct inode *i, const struct stat *st, unsig
 	if (r < 0)
 		return r;
 	r = fd = upper_open(v, i);
-	return r < 0 ? r : change(fd, st, what);
+	return r < 0 ? r : change(fd, st, what, who);
 }
 
 static int set_draft(struct inode *i, const struct stat *st, unsigned what)
@@ -131,7 +141,8 @@ static int set_draft(struct inode *i, const struct stat *st, unsigned what)
 	return 0;
 }
 
-static int set_cfg(struct view *v, struct inode *i, const struct stat *st, unsigned what)
+static int set_cfg(struct view *v, struct inode *i, const struct stat *st, unsigned what,
+	const struct caller *who)
 {
 	struct inode *parent = inode_parent(i);
 	struct env *env = parent ? parent->env : NULL;
@@ -149,27 +160,28 @@ static int set_cfg(struct view *v, struct inode *i, const struct stat *st, unsig
 	fd = openat(dir, CFG_NAME, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	r = change(fd, st, what);
+	r = change(fd, st, what, who);
 	if (r == 0 && fstat(fd, &now) == 0)
 		env->time = now.st_mtim;
 	return r;
 }
 
-static int set_inode(struct view *v, struct inode *i, const struct stat *st, unsigned what)
+static int set_inode(struct view *v, struct inode *i, const struct stat *st, unsigned what,
+	const struct caller *who)
 {
 	int r;
 
 	switch ((enum inode_kind)i->kind) {
 	case INODE_DIR:
-		return set_dir(v, i, st, what);
+		return set_dir(v, i, st, what, who);
 	case INODE_DRAFT:
 		return set_draft(i, st, what);
 	case INODE_CFG:
-		return set_cfg(v, i, st, what);
+		return set_cfg(v, i, st, what, who);
 	default:
 		/* what is cut off need not be copied */
 		r = copyup(v, i, what & VIEW_SIZE ? (uint64_t)st->st_size : UINT64_MAX);
-		return r < 0 ? r : set_upper(v, i, st, what);
+		return r < 0 ? r : set_upper(v, i, st, what, who);
 	}
 }
 
@@ -195,7 +207,7 @@ int view_setattr(struct view *v, uint64_t ino, const struct stat *st, unsigned w
 	if (!was_upper)
 		pending_drop(v, who->tid);
 	env_changed(v, i);
-	r = set_inode(v, i, st, what);
+	r = set_inode(v, i, st, what, who);
 	inode_unlock(i);
 	if (r == 0)
 		r = attr_inode(v, i, ret);

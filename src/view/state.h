@@ -101,6 +101,9 @@ void upper_unwhiteout(int dirfd, const char *name);
 int upper_clear_marks(int dirfd, const char *name);
 /* Gives what the daemon made as root to the caller. */
 int upper_own(struct view *v, int dirfd, const char *name, const struct caller *who);
+/* Takes the setuid and setgid bits off a file that `who` has written to or cut, as the kernel would if
+ * it were his own write and not the daemon's. */
+int upper_strip(int fd, const struct caller *who);
 /* A name for something not yet in place; ".venvfs-tmp.N" */
 void upper_temp_name(char name[64]);
 

@@ -120,6 +120,24 @@ int upper_own(struct view *v, int dirfd, const char *name, const struct caller *
 	return fchownat(dirfd, name, who->uid, who->gid, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
 }
 
+int upper_strip(int fd, const struct caller *who)
+{
+	mode_t drop = S_ISUID;
+	struct stat st;
+
+	if (geteuid() != 0 || who->uid == 0) /* else the file system below did, or may keep them */
+		return 0;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return 0;
+	if (st.st_mode & S_IXGRP) /* without it setgid means mandatory locking */
+		drop |= S_ISGID;
+	if (!(st.st_mode & drop))
+		return 0;
+	return fchmod(fd, st.st_mode & 07777 & ~drop) < 0 ? -errno : 0;
+}
+
 void upper_temp_name(char name[64])
 {
 	static _Atomic unsigned serial;

@@ -113,9 +113,11 @@ struct view_data {
 };
 int view_read(struct view *v, uint64_t ino, off_t off, size_t size, struct view_data *ret);
 void view_data_release(struct view_data *d);
-int view_write(struct view *v, uint64_t ino, const void *buf, size_t size, off_t off);
+int view_write(struct view *v, uint64_t ino, const void *buf, size_t size, off_t off,
+	const struct caller *who);
 int view_fsync(struct view *v, uint64_t ino, bool data_only);
-int view_fallocate(struct view *v, uint64_t ino, int mode, off_t off, off_t size);
+int view_fallocate(struct view *v, uint64_t ino, int mode, off_t off, off_t size,
+	const struct caller *who);
 
 /* extended attributes of private files; store files have none */
 int view_getxattr(struct view *v, uint64_t ino, const char *name, void *buf, size_t size);

@@ -405,3 +405,28 @@ def test_rename_exchange(pair):
     r = libc.renameat2(-100, os.fsencode(a), -100, os.fsencode(b), 2)
     assert r == -1 and ctypes.get_errno() == errno.EINVAL
     assert a.read_bytes() == TEXT and b.read_bytes() == LARGE
+
+
+def test_a_write_is_one_request(mount):
+    with open(mount.path / "new", "wb", buffering=0) as f:
+        before = mount.requests()
+        for _ in range(50):
+            f.write(b"x" * 4096)
+        after = mount.requests()
+    assert after["WRITE"] - before["WRITE"] == 50
+    assert after["GETXATTR"] - before["GETXATTR"] < 10, "the kernel asks for file capabilities before it writes"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can write as somebody else")
+@pytest.mark.parametrize("mode, after", [(0o4755, 0o755), (0o6711, 0o711), (0o2644, 0o2644), (0o755, 0o755)])
+@pytest.mark.parametrize("how", ["os.write(1, b'x')", "os.ftruncate(1, 1)", "os.posix_fallocate(1, 0, 100)"])
+def test_a_strangers_write_takes_setuid_away(mounts, root, debian_python, mode, after, how):
+    p = mounts(root, "--allow-other").path / "new"
+    p.write_bytes(b"text")
+    p.chmod(mode)
+    with open(p, "r+b") as f:
+        subprocess.run([debian_python, "-c", f"import os; {how}"], stdout=f, check=True, user=65534, group=65534, cwd="/")
+    assert p.stat().st_mode & 0o7777 == after
+    p.chmod(mode)
+    p.write_bytes(b"root")
+    assert p.stat().st_mode & 0o7777 == mode
