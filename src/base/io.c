@@ -156,7 +156,7 @@ int io_copy(int in, off_t in_off, int out, off_t out_off, uint64_t n)
 	return 0;
 }
 
-int io_open_beneath(int dirfd, const char *path, int flags, mode_t mode)
+static int open_beneath(int dirfd, const char *path, int flags, mode_t mode)
 {
 	struct open_how how = {
 		.flags = (uint64_t)flags,
@@ -169,6 +169,33 @@ int io_open_beneath(int dirfd, const char *path, int flags, mode_t mode)
 		fd = (int)syscall(SYS_openat2, dirfd, *path ? path : ".", &how, sizeof how);
 	while (fd < 0 && (errno == EINTR || errno == EAGAIN));
 	return fd < 0 ? -errno : fd;
+}
+
+/* The kernel takes PATH_MAX bytes at a time; a program that changes its directory goes deeper. */
+int io_open_beneath(int dirfd, const char *path, int flags, mode_t mode)
+{
+	auto_close int at = -1;
+	char part[PATH_MAX];
+	size_t n;
+
+	while (strlen(path) >= sizeof part) {
+		const char *slash = memrchr(path, '/', sizeof part - 1);
+		int next;
+
+		if (!slash)
+			return -ENAMETOOLONG;
+		n = (size_t)(slash - path);
+		memcpy(part, path, n);
+		part[n] = '\0';
+		next = open_beneath(at >= 0 ? at : dirfd, part, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+		if (next < 0)
+			return next;
+		if (at >= 0)
+			close(at);
+		at = next;
+		path = slash + 1;
+	}
+	return open_beneath(at >= 0 ? at : dirfd, path, flags, mode);
 }
 
 int io_mkdirs_at(int dirfd, const char *path, mode_t mode)

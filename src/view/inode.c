@@ -7,6 +7,7 @@
  */
 #include "view/inode.h"
 
+#include "base/cleanup.h"
 #include "store/checksum.h"
 
 #include <errno.h>
@@ -395,6 +396,40 @@ int inode_move(struct inodes *t, struct inode *i, struct inode *parent, const ch
 	return 0;
 }
 
+/* Gives a detached object its place, and takes `name`. */
+static void put_in_place(struct inodes *t, struct inode *i, struct inode *parent, char **name)
+{
+	struct inode *left = i->parent;
+
+	free(i->name);
+	i->name = steal_ptr(*name);
+	attach(t, i, parent);
+	drop_parent(t, left);
+}
+
+int inode_exchange(struct inodes *t, struct inode *a_dir, const char *a_name, struct inode *b_dir,
+	const char *b_name)
+{
+	auto_free char *to_a = strdup(a_name), *to_b = strdup(b_name);
+	struct inode *a, *b;
+
+	if (!to_a || !to_b)
+		return -ENOMEM;
+	pthread_mutex_lock(&t->mutex);
+	a = find_name(t, a_dir, a_name);
+	b = find_name(t, b_dir, b_name);
+	if (a)
+		detach(t, a);
+	if (b)
+		detach(t, b);
+	if (a)
+		put_in_place(t, a, b_dir, &to_b);
+	if (b)
+		put_in_place(t, b, a_dir, &to_a);
+	pthread_mutex_unlock(&t->mutex);
+	return 0;
+}
+
 void inode_each_child(
 	struct inodes *t, struct inode *dir, void (*f)(struct inode *, void *arg), void *arg)
 {
@@ -443,20 +478,30 @@ void inode_unlock(struct inode *i)
 
 int inode_path(const struct inode *i, struct str *out)
 {
-	const struct inode *up[256];
-	int n = 0;
+	const struct inode *up = i;
+	size_t n = 0, end;
 
-	while (i->id != INODE_ROOT) {
-		if (n == (int)(sizeof up / sizeof *up))
-			return -ENAMETOOLONG;
-		up[n++] = i;
-		i = inode_parent(i);
-		if (!i)
+	for (; up->id != INODE_ROOT; up = inode_parent(up)) {
+		n += 1 + strlen(up->name);
+		if (!inode_parent(up))
 			return -ENOENT;
 	}
-	while (n--)
-		if (str_addf(out, "%s%s", out->len ? "/" : "", up[n]->name) < 0)
-			return -ENOMEM;
+	if (!n)
+		return 0;
+	n -= !out->len; /* no slash before the first */
+	if (str_reserve(out, n) < 0)
+		return -ENOMEM;
+	end = out->len += n;
+	out->p[end] = '\0';
+	for (up = i; up->id != INODE_ROOT;
+		up = inode_parent(up)) { /* from its end to its beginning */
+		size_t k = strlen(up->name);
+
+		end -= k;
+		memcpy(out->p + end, up->name, k);
+		if (end)
+			out->p[--end] = '/';
+	}
 	return 0;
 }
 

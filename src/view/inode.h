@@ -114,6 +114,10 @@ void inode_detach(struct inodes *t, struct inode *i);
 /* It is `name` in `parent` now, whatever was there is detached. -ENOMEM. Structure lock for
  * writing. */
 int inode_move(struct inodes *t, struct inode *i, struct inode *parent, const char *name);
+/* Each of the two names has what the other had, where there are objects. -ENOMEM. Structure lock for
+ * writing. */
+int inode_exchange(struct inodes *t, struct inode *a_dir, const char *a_name, struct inode *b_dir,
+	const char *b_name);
 /* Calls `f` for each child; `f` may not change the table. Structure lock. */
 void inode_each_child(
 	struct inodes *t, struct inode *dir, void (*f)(struct inode *, void *arg), void *arg);
