@@ -120,6 +120,18 @@ void op_fallocate(
 	reply_err(req, view_fallocate(s->view, ino, mode, off, size, &who));
 }
 
+void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi)
+{
+	struct session *s = session_of(req, COUNT_LSEEK);
+	off_t found;
+	int r = view_lseek(s->view, ino, off, whence, &found);
+
+	(void)fi;
+	if (r < 0)
+		return reply_err(req, r);
+	fuse_reply_lseek(req, found);
+}
+
 void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct fuse_file_info *fi,
 	unsigned flags, const void *in, size_t in_size, size_t out_size)
 {

@@ -29,6 +29,7 @@ enum counter {
 	COUNT_RELEASE,
 	COUNT_FSYNC,
 	COUNT_FALLOCATE,
+	COUNT_LSEEK,
 	COUNT_CREATE,
 	COUNT_OPENDIR,
 	COUNT_READDIR,
@@ -129,6 +130,7 @@ void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
 void op_fallocate(
 	fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t size, struct fuse_file_info *fi);
+void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi);
 void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct fuse_file_info *fi,
 	unsigned flags, const void *in, size_t in_size, size_t out_size);
 /* op_name.c */

@@ -257,6 +257,8 @@ int attr_inode(struct view *v, struct inode *i, struct stat *ret)
 	}
 	if (r < 0)
 		return r;
+	if (i->gone && i->kind != INODE_UPPER) /* deleted, and somebody has it open */
+		ret->st_nlink = 0;
 	if (!ret->st_ctim.tv_sec && !ret->st_atim.tv_sec)
 		ret->st_atim = ret->st_ctim = ret->st_mtim;
 	ret->st_ino = i->st_ino;

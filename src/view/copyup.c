@@ -220,3 +220,19 @@ int copyup_name(struct view *v, struct inode *dir, const char *name, const struc
 		source_changed(v, dir, name);
 	return r;
 }
+
+int copyup_as(struct view *v, int dirfd, const char *name, struct dist *d, size_t e)
+{
+	auto_close int fd = -1;
+	char tmp[64];
+	int r;
+
+	upper_temp_name(tmp);
+	r = create(v, dirfd, tmp, d->manifest->entries[e].exec ? 0755 : 0644, d->mtime, d, e, NULL,
+		UINT64_MAX, &fd);
+	if (r == 0 && renameat2(dirfd, tmp, dirfd, name, RENAME_NOREPLACE) < 0) {
+		r = -errno;
+		unlinkat(dirfd, tmp, 0);
+	}
+	return r;
+}

@@ -9,6 +9,7 @@
 #include "view/state.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { DROP_SIZE = 64 * 1024 };
@@ -378,6 +379,74 @@ int view_fallocate(
 		r = -errno;
 	if (r == 0)
 		r = upper_strip(i->fd, who);
+	inode_unlock(i);
+	pthread_rwlock_unlock(&v->lock);
+	return r;
+}
+
+/* All but private files is data without a hole. */
+static int seek_data(off_t size, off_t off, int whence, off_t *ret)
+{
+	if (off < 0 || off >= size)
+		return -ENXIO;
+	*ret = whence == SEEK_DATA ? off : size;
+	return 0;
+}
+
+static int seek_inode(struct view *v, struct inode *i, off_t off, int whence, off_t *ret)
+{
+	struct inode *dir = inode_parent(i);
+	auto_close int handle = -1, fd = -1;
+	char proc[64];
+
+	switch ((enum inode_kind)i->kind) {
+	case INODE_LAZY:
+		return seek_data(
+			(off_t)i->dist->manifest->entries[i->entry].size, off, whence, ret);
+	case INODE_GENERATED:
+		return seek_data(i->text.p ? (off_t)i->text.len : i->size, off, whence, ret);
+	case INODE_DRAFT:
+		return seek_data((off_t)i->text.len, off, whence, ret);
+	case INODE_CFG:
+		return seek_data(dir && dir->env ? (off_t)dir->env->text.len : 0, off, whence, ret);
+	default:
+		break;
+	}
+	if (i->fd < 0 || !i->n_open) { /* it was something else when it was opened */
+		handle = upper_handle(v, i);
+		if (handle < 0)
+			return handle;
+		snprintf(proc, sizeof proc, "/proc/self/fd/%d", handle);
+		fd = open(proc, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+		if (fd < 0)
+			return -errno;
+	}
+	*ret = lseek(fd >= 0 ? fd : i->fd, off, whence);
+	return *ret < 0 ? -errno : 0;
+}
+
+int view_lseek(struct view *v, uint64_t ino, off_t off, int whence, off_t *ret)
+{
+	struct inode *i;
+	int r;
+
+	if (inode_is_store(ino)) {
+		struct dist *d;
+		size_t entry;
+
+		r = inode_store_get(v->inodes, ino, &d, &entry);
+		if (r < 0)
+			return r;
+		r = seek_data((off_t)d->manifest->entries[entry].size, off, whence, ret);
+		dist_unref(d);
+		return r;
+	}
+	i = inode_get(v->inodes, ino);
+	if (!i)
+		return -ESTALE;
+	pthread_rwlock_rdlock(&v->lock);
+	inode_lock(i);
+	r = seek_inode(v, i, off, whence, ret);
 	inode_unlock(i);
 	pthread_rwlock_unlock(&v->lock);
 	return r;

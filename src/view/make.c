@@ -150,6 +150,33 @@ int view_symlink(struct view *v, uint64_t dir_ino, const char *name, const char 
 	return r;
 }
 
+/* Another name for the store's bytes can only be a copy: the request does not tell which name the
+ * file is known by, and a link between two private files would join what are two files in the next
+ * environment. */
+static int link_store(struct view *v, uint64_t ino, struct inode *dir, const char *name,
+	const struct caller *who, struct view_entry *ret)
+{
+	auto_close int fd = -1;
+	struct dist *d = NULL;
+	size_t entry;
+	int r;
+
+	if (strcmp(name, CFG_NAME) == 0)
+		return -EPERM;
+	pthread_rwlock_rdlock(&v->lock);
+	r = fd = prepare(v, dir, name);
+	if (r >= 0)
+		r = inode_store_get(v->inodes, ino, &d, &entry);
+	if (r == 0)
+		r = copyup_as(v, fd, name, d, entry);
+	if (r == 0)
+		r = show(v, dir, fd, name, who, ret);
+	pthread_rwlock_unlock(&v->lock);
+	dist_unref(d);
+	events_wait(v->events);
+	return r;
+}
+
 int view_link(struct view *v, uint64_t ino, uint64_t dir_ino, const char *name,
 	const struct caller *who, struct view_entry *ret)
 {
@@ -159,10 +186,8 @@ int view_link(struct view *v, uint64_t ino, uint64_t dir_ino, const char *name,
 	struct stat st;
 	int r;
 
-	if (inode_is_store(ino)) { /* linkat(2) walks again and gets a private file */
-		pending_add(v, who->tid, ino);
-		return -ESTALE;
-	}
+	if (inode_is_store(ino))
+		return link_store(v, ino, dir, name, who, ret);
 	i = inode_get(v->inodes, ino);
 	if (!i)
 		return -ESTALE;

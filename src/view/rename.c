@@ -2,8 +2,9 @@
  *
  * Renames never copy a tree and never answer EXDEV inside an environment. A view file
  * is made private first (the one copy there is); a view directory becomes an upper directory with a
- * record of which lower directory it shows. What is moved onto pyvenv.cfg is published instead, and
- * pyvenv.cfg moved aside is an editor saving: the view stays.
+ * record of which lower directory it shows; two names that are exchanged are both made ready so.
+ * What is moved onto pyvenv.cfg is published instead, and pyvenv.cfg moved aside is an editor
+ * saving: the view stays.
  */
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -13,7 +14,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-enum { MAX_DEPTH = 256 }; /* as of a path that inode_path() can tell */
+enum { MAX_DEPTH = 256 }; /* each level takes a descriptor */
 
 struct move {
 	struct inode *dir, *new_dir;
@@ -230,6 +231,61 @@ static int rename_locked(struct view *v, const struct move *mv)
 	return r;
 }
 
+/* Both names go on, each with what the other had: nothing is deleted, so no whiteout comes or goes.
+ */
+static int exchange_locked(struct view *v, const struct move *mv)
+{
+	const struct move back = {.dir = mv->new_dir,
+		.new_dir = mv->dir,
+		.name = mv->new_name,
+		.new_name = mv->name,
+		.who = mv->who};
+	auto_close int fd = -1, new_fd = -1;
+	struct inode *i, *j;
+	struct merged from, to;
+	int r;
+
+	r = merge_lookup(v, mv->dir, mv->name, &from);
+	if (r == 0)
+		r = merge_lookup(v, mv->new_dir, mv->new_name, &to);
+	if (r < 0)
+		return r;
+	if (from.what == NAME_NONE || from.what == NAME_GHOST || to.what == NAME_NONE ||
+		to.what == NAME_GHOST)
+		return -ENOENT;
+	i = inode_find(v->inodes, mv->dir, mv->name);
+	j = inode_find(v->inodes, mv->new_dir, mv->new_name);
+	if (i && i->kind == INODE_DIR)
+		r = prepare_dir(v, i, mv, &to);
+	else if (from.what == NAME_LOWER)
+		r = -ESTALE; /* made private before the lock was taken; it went meanwhile */
+	if (r == 0 && j && j->kind == INODE_DIR)
+		r = prepare_dir(v, j, &back, &from);
+	else if (r == 0 && to.what == NAME_LOWER)
+		r = -ESTALE;
+	if (r == 0)
+		r = fd = upper_open(v, mv->dir);
+	if (r >= 0)
+		r = new_fd = upper_open(v, mv->new_dir);
+	if (r >= 0 && renameat2(fd, mv->name, new_fd, mv->new_name, RENAME_EXCHANGE) < 0)
+		r = -errno;
+	if (r >= 0) {
+		r = inode_exchange(v->inodes, mv->dir, mv->name, mv->new_dir, mv->new_name);
+		if (i && i->kind == INODE_DIR)
+			tell_moved(v, i);
+		if (j && j->kind == INODE_DIR)
+			tell_moved(v, j);
+		source_changed(v, mv->dir, mv->name);
+		source_changed(v, mv->new_dir, mv->new_name);
+		upper_touch(v, mv->dir);
+		if (mv->new_dir != mv->dir)
+			upper_touch(v, mv->new_dir);
+	}
+	inode_put(v->inodes, i);
+	inode_put(v->inodes, j);
+	return r;
+}
+
 /* pyvenv.cfg to another name. */
 static int rename_cfg_away(struct view *v, const struct move *mv)
 {
@@ -307,10 +363,10 @@ static int rename_to_cfg(struct view *v, const struct move *mv)
 }
 
 /* A view file is copied before the structure lock is taken for writing. */
-static int make_private(struct view *v, const struct move *mv, bool *ret_regular)
+static int make_private(struct view *v, struct inode *dir, const char *name, bool *ret_regular)
 {
 	struct merged m;
-	int r = merge_lookup(v, mv->dir, mv->name, &m);
+	int r = merge_lookup(v, dir, name, &m);
 
 	*ret_regular = false;
 	if (r < 0)
@@ -322,7 +378,43 @@ static int make_private(struct view *v, const struct move *mv, bool *ret_regular
 	if (m.what != NAME_LOWER || m.lower->type == LOWER_DIR)
 		return 0;
 	*ret_regular = m.lower->type != LOWER_LINK;
-	return copyup_name(v, mv->dir, mv->name, &m);
+	return copyup_name(v, dir, name, &m);
+}
+
+static int exchange(struct view *v, const struct move *mv)
+{
+	bool regular;
+	int r = 0;
+
+	pthread_rwlock_rdlock(&v->lock);
+	/* of what an environment is there would be two halves of a change, or a text nobody
+	 * published */
+	if ((strcmp(mv->name, CFG_NAME) == 0 && env_is_place(mv->dir)) ||
+		(strcmp(mv->new_name, CFG_NAME) == 0 && env_is_place(mv->new_dir)))
+		r = -EINVAL;
+	if (r == 0)
+		r = make_private(v, mv->dir, mv->name, &regular);
+	if (r == 0)
+		r = make_private(v, mv->new_dir, mv->new_name, &regular);
+	pthread_rwlock_unlock(&v->lock);
+	if (r < 0)
+		return r;
+	pthread_rwlock_wrlock(&v->lock);
+	r = exchange_locked(v, mv);
+	pthread_rwlock_unlock(&v->lock);
+	if (r == 0)
+		events_wait(v->events);
+	return r;
+}
+
+/* It may be an environment that nobody looked into yet. */
+static int check_moved(struct view *v, struct inode *dir, const char *name)
+{
+	struct inode *i = inode_find(v->inodes, dir, name);
+	int r = i ? env_check(v, i) : 0;
+
+	inode_put(v->inodes, i);
+	return r;
 }
 
 int view_rename(struct view *v, uint64_t dir_ino, const char *name, uint64_t new_dir_ino,
@@ -335,7 +427,6 @@ int view_rename(struct view *v, uint64_t dir_ino, const char *name, uint64_t new
 		.new_name = new_name,
 		.who = who,
 	};
-	struct inode *moved;
 	bool regular, cfg_away, to_cfg;
 	int r;
 
@@ -343,22 +434,25 @@ int view_rename(struct view *v, uint64_t dir_ino, const char *name, uint64_t new
 		return -ESTALE;
 	if (v->read_only)
 		return -EROFS;
-	if (flags & ~(unsigned)RENAME_NOREPLACE)
+	if (flags & ~(unsigned)RENAME_NOREPLACE && flags != RENAME_EXCHANGE)
 		return -EINVAL;
 	if (strlen(new_name) > NAME_MAX)
 		return -ENAMETOOLONG;
 	if (name_reserved(new_name))
 		return -EPERM;
 	r = env_check(v, mv.new_dir);
-	moved = inode_find(v->inodes, mv.dir, name);
-	if (r == 0 && moved) { /* it may be an environment that nobody looked into yet */
-		r = env_check(v, moved);
-		inode_put(v->inodes, moved);
+	if (r == 0)
+		r = check_moved(v, mv.dir, name);
+	if (r == 0 && flags == RENAME_EXCHANGE) {
+		if (name_reserved(name))
+			return -EPERM;
+		r = check_moved(v, mv.new_dir, new_name);
+		return r < 0 ? r : exchange(v, &mv);
 	}
 	if (r < 0)
 		return r;
 	pthread_rwlock_rdlock(&v->lock);
-	r = make_private(v, &mv, &regular);
+	r = make_private(v, mv.dir, name, &regular);
 	cfg_away = strcmp(name, CFG_NAME) == 0 && mv.dir->env && mv.dir->env->state == ENV_LIVE;
 	to_cfg = strcmp(new_name, CFG_NAME) == 0 && env_is_place(mv.new_dir) &&
 		 (regular || cfg_away);

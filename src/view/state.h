@@ -213,6 +213,8 @@ void pending_drop(struct view *v, uint32_t tid); /* all of this thread's */
 int copyup(struct view *v, struct inode *i, uint64_t limit);
 /* A view file under `name` becomes a private one. Structure lock. */
 int copyup_name(struct view *v, struct inode *dir, const char *name, const struct merged *m);
+/* A private copy of a store file under a new name. -EEXIST. Structure lock. */
+int copyup_as(struct view *v, int dirfd, const char *name, struct dist *d, size_t entry);
 
 /* The view's `name` in `dir` is not the store's any more: bytecode derived from it must not be
  * used. Queues; wait with events_wait() once no lock is held. */

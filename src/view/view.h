@@ -118,6 +118,8 @@ int view_write(struct view *v, uint64_t ino, const void *buf, size_t size, off_t
 int view_fsync(struct view *v, uint64_t ino, bool data_only);
 int view_fallocate(struct view *v, uint64_t ino, int mode, off_t off, off_t size,
 	const struct caller *who);
+/* `whence`: SEEK_DATA or SEEK_HOLE; the kernel does the others itself. -ENXIO */
+int view_lseek(struct view *v, uint64_t ino, off_t off, int whence, off_t *ret);
 
 /* extended attributes of private files; store files have none */
 int view_getxattr(struct view *v, uint64_t ino, const char *name, void *buf, size_t size);
