@@ -150,6 +150,28 @@ int view_symlink(struct view *v, uint64_t dir_ino, const char *name, const char 
 	return r;
 }
 
+/* The store's file behind a number, also where somebody has it open to write and has not written.
+ * -ENODATA: it is a private one. */
+static int untouched(struct view *v, uint64_t ino, struct dist **ret, size_t *ret_entry)
+{
+	struct inode *i;
+	int r = -ENODATA;
+
+	if (inode_is_store(ino))
+		return inode_store_get(v->inodes, ino, ret, ret_entry);
+	i = inode_get(v->inodes, ino);
+	if (!i)
+		return -ESTALE;
+	inode_lock(i);
+	if (i->kind == INODE_LAZY && !i->unlinked) {
+		*ret = dist_ref(i->dist);
+		*ret_entry = i->entry;
+		r = 0;
+	}
+	inode_unlock(i);
+	return r;
+}
+
 /* Another name for the store's bytes can only be a copy: the request does not tell which name the
  * file is known by, and a link between two private files would join what are two files in the next
  * environment. */
@@ -159,15 +181,16 @@ static int link_store(struct view *v, uint64_t ino, struct inode *dir, const cha
 	auto_close int fd = -1;
 	struct dist *d = NULL;
 	size_t entry;
-	int r;
+	int r = untouched(v, ino, &d, &entry);
 
+	if (r < 0)
+		return r;
 	if (strcmp(name, CFG_NAME) == 0)
-		return -EPERM;
+		r = -EPERM;
 	pthread_rwlock_rdlock(&v->lock);
-	r = fd = prepare(v, dir, name);
-	if (r >= 0)
-		r = inode_store_get(v->inodes, ino, &d, &entry);
 	if (r == 0)
+		r = fd = prepare(v, dir, name);
+	if (r >= 0)
 		r = copyup_as(v, fd, name, d, entry);
 	if (r == 0)
 		r = show(v, dir, fd, name, who, ret);
@@ -186,8 +209,9 @@ int view_link(struct view *v, uint64_t ino, uint64_t dir_ino, const char *name,
 	struct stat st;
 	int r;
 
-	if (inode_is_store(ino))
-		return link_store(v, ino, dir, name, who, ret);
+	r = link_store(v, ino, dir, name, who, ret);
+	if (r != -ENODATA)
+		return r;
 	i = inode_get(v->inodes, ino);
 	if (!i)
 		return -ESTALE;
