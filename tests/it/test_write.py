@@ -3,7 +3,6 @@
 Two environments share one inode for it; the other's bytes, open descriptors and mappings, and the
 store, stay as they were."""
 
-import ctypes
 import errno
 import fcntl
 import mmap
