@@ -15,9 +15,13 @@
  * that it shows; no newline. */
 #define WHITEOUT_REDIRECT ".wh..wh..redirect"
 
-/* ".wh.NAME": an empty file that says NAME was deleted. -ENAMETOOLONG: no such name fits. */
+/* The same for a name that no longer fits behind the prefix: its checksum in 16 hex digits follows. */
+#define WHITEOUT_LONG ".wh..wh..long."
+
+/* ".wh.NAME": an empty file that says NAME was deleted. -ENAMETOOLONG: NAME is none. */
 int whiteout_name(const char *name, char ret[NAME_MAX + 1]);
-/* The name that `mark` deletes (within `mark`), or NULL if it is no whiteout. */
+/* The name that `mark` deletes (within `mark`), or NULL if it is no whiteout, or one of a long name,
+ * which it can not tell. */
 const char *whiteout_of(const char *mark);
 /* ".wh.*" and ".venvfs*" */
 bool name_reserved(const char *name);

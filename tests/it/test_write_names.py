@@ -14,7 +14,7 @@ import threading
 import pytest
 from prepared import Prepared, private, site
 
-LONG = "n" * 252  # its deletion would need a longer name than there is
+LONG = "n" * 252  # its mark would need a longer name than there is
 WHEELS = {
     "demo": {"files": {f"demo/{d}{f}": f"{d}{f}\n" for d in ("", "sub/", "sub/deep/") for f in ("__init__.py", "a.py", "b.py")},
              "data": {"share/demo/notes": "notes\n"}},
@@ -304,14 +304,29 @@ def test_long_names(mount, x, demo):
     assert (demo / "a.py").exists()
 
 
-def test_a_name_too_long_to_be_deleted(mount, x):
+def test_a_long_name_of_the_view(mount, x):
+    """Of 252 bytes and more a mark behind the prefix would be too long: it has one by checksum."""
     p = site(x) / "long" / LONG
     assert p.read_text() == "long\n"
-    fails(errno.ENAMETOOLONG, p.unlink)
-    fails(errno.ENAMETOOLONG, os.rename, p, p.with_name("short"))
-    assert p.read_text() == "long\n" and not p.with_name("short").exists()
-    p.write_text("changed")
-    assert p.read_text() == "changed"
+    os.rename(p, p.with_name("short"))
+    for _ in range(2):
+        assert p.with_name("short").read_text() == "long\n" and not p.exists() and LONG not in os.listdir(p.parent)
+        mount.remount()
+    os.rename(p.with_name("short"), p)
+    assert p.read_text() == "long\n" and LONG in os.listdir(p.parent)
+    p.unlink()
+    mount.remount()
+    assert not p.exists()
+    p.mkdir()
+    assert os.listdir(p) == []
+    p.rmdir()
+    p.write_text("again")
+    mount.remount()
+    assert p.read_text() == "again"
+    subprocess.run(["rm", "-rf", p.parent], check=True)
+    assert not p.parent.exists()
+    mount.remount()
+    assert not p.parent.exists() and {m for m in private(mount, "x") if ".wh." in m} == {f"{site(x).relative_to(x)}/.wh.long"}
 
 
 # listings

@@ -8,7 +8,7 @@
 
 int main(void)
 {
-	char mark[NAME_MAX + 1], name[NAME_MAX + 2];
+	char mark[NAME_MAX + 1], other[NAME_MAX + 1], name[NAME_MAX + 2];
 	const char *of;
 
 	ok(whiteout_name("a.py", mark) == 0 && !strcmp(mark, ".wh.a.py"), "a name's whiteout");
@@ -25,7 +25,16 @@ int main(void)
 		"the longest name that fits");
 	name[NAME_MAX - 4] = 'x';
 	name[NAME_MAX - 3] = '\0';
-	ok(whiteout_name(name, mark) == -ENAMETOOLONG, "one byte more is too long");
+	ok(whiteout_name(name, mark) == 0 && strlen(mark) == strlen(WHITEOUT_LONG) + 16 &&
+			name_reserved(mark) && !whiteout_of(mark),
+		"one byte more has a mark by checksum");
+	name[NAME_MAX - 3] = 'x';
+	name[NAME_MAX - 4] = 'y';
+	name[NAME_MAX] = '\0';
+	ok(whiteout_name(name, other) == 0 && strcmp(mark, other) != 0, "and each name its own");
+	name[NAME_MAX] = 'x';
+	name[NAME_MAX + 1] = '\0';
+	ok(whiteout_name(name, mark) == -ENAMETOOLONG, "what is no name has none");
 
 	ok(name_reserved(".wh.a") && name_reserved(WHITEOUT_OPAQUE) && name_reserved(".venvfs") &&
 			name_reserved(".venvfs-tmp.1"),
