@@ -56,8 +56,8 @@ static int read_name(
 		t->redirects = true;
 		return add(t, dir, "", HELD_REDIRECT, NULL);
 	}
-	if (gone)
-		return add(t, dir, gone, HELD_WHITEOUT, NULL);
+	if (gone || str_starts(name, WHITEOUT_LONG))
+		return add(t, dir, gone ? gone : name, HELD_WHITEOUT, NULL);
 	t->temporaries |= name_temporary(name);
 	if (name_reserved(name))
 		return 0;
@@ -115,6 +115,19 @@ const struct held *held_find(const struct held_table *t, const char *path, enum 
 	return t->n ? bsearch(&key, t->p, t->n, sizeof *t->p, compare) : NULL;
 }
 
+bool held_deleted(const struct held_table *t, const char *path)
+{
+	const char *base = path_base(path);
+	auto_str struct str long_mark = {0};
+	char mark[NAME_MAX + 1];
+
+	if (strlen(base) <= NAME_MAX - strlen(WHITEOUT_PREFIX))
+		return held_find(t, path, HELD_WHITEOUT);
+	return whiteout_name(base, mark) == 0 &&
+	       str_addf(&long_mark, "%.*s%s", (int)(base - path), path, mark) == 0 &&
+	       held_find(t, long_mark.p, HELD_WHITEOUT);
+}
+
 bool held_lower_shows(const struct held_table *t, const char *path)
 {
 	auto_free char *part = strdup(path);
@@ -124,7 +137,7 @@ bool held_lower_shows(const struct held_table *t, const char *path)
 		return false;
 	for (char *slash = part + strlen(part); slash; slash = strrchr(part, '/'), last = false) {
 		*slash = '\0';
-		if (held_find(t, part, HELD_WHITEOUT) || held_find(t, part, HELD_FILE) ||
+		if (held_deleted(t, part) || held_find(t, part, HELD_FILE) ||
 			held_find(t, part, HELD_LINK) || held_find(t, part, HELD_OTHER) ||
 			held_find(t, part, HELD_OPAQUE) || held_find(t, part, HELD_REDIRECT) ||
 			(last && held_find(t, part, HELD_DIR)))

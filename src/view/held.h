@@ -15,7 +15,7 @@ enum held_kind {
 	HELD_LINK,  /* symlink */
 	HELD_OTHER, /* fifo, socket */
 	HELD_DIR,
-	HELD_WHITEOUT, /* `path` was deleted */
+	HELD_WHITEOUT, /* `path` was deleted; of a name too long to tell, the mark's own path */
 	HELD_OPAQUE,   /* directory `path` shows nothing of the lower one */
 	HELD_REDIRECT, /* directory `path` shows another lower one */
 };
@@ -39,6 +39,8 @@ int held_read(int dirfd, struct held_table *ret);
 void held_free(struct held_table *t);
 
 const struct held *held_find(const struct held_table *t, const char *path, enum held_kind kind);
+/* `path` has a whiteout. */
+bool held_deleted(const struct held_table *t, const char *path);
 /* A file of the lower tree under `path` is what shows: nothing above it, no deletion on the way. */
 bool held_lower_shows(const struct held_table *t, const char *path);
 

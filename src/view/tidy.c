@@ -64,7 +64,7 @@ static bool covers(struct tidying *t, const char *path, struct lower_dir *lower,
 
 		if (str_addf(&below, "%s%s%s", path, *path ? "/" : "", e->name) < 0)
 			return false;
-		if (e->derived || held_find(t->held, below.p, HELD_WHITEOUT))
+		if (e->derived || held_deleted(t->held, below.p))
 			continue;
 		if (e->type == LOWER_DIR && strcmp(e->name, "__pycache__") == 0 &&
 			!upper_has(t, below.p))
@@ -83,7 +83,7 @@ static bool covers(struct tidying *t, const char *path, struct lower_dir *lower,
 static bool hides(const struct tidying *t, const char *path)
 {
 	return held_find(t->held, path, HELD_OPAQUE) ||
-	       (held_find(t->held, path, HELD_DIR) && held_find(t->held, path, HELD_WHITEOUT));
+	       (held_find(t->held, path, HELD_DIR) && held_deleted(t->held, path));
 }
 
 /* The marks of one directory, inside of it and beside it. */

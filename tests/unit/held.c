@@ -44,7 +44,7 @@ int main(void)
 {
 	const char *tmp = getenv("TMPDIR");
 	struct held_table t = {0};
-	char dir[PATH_MAX];
+	char dir[PATH_MAX], path[PATH_MAX], name[NAME_MAX + 1], mark[NAME_MAX + 1];
 
 	snprintf(dir, sizeof dir, "%s/venvfs-unit-held.XXXXXX", tmp && *tmp ? tmp : "/tmp");
 	if (!mkdtemp(dir) || (top = open(dir, O_RDONLY | O_DIRECTORY)) < 0) {
@@ -83,6 +83,18 @@ int main(void)
 	shows(&t, "lib/new/z", false);
 	shows(&t, "lib/moved/z", false);
 	shows(&t, "lib/pkg", false);
+	held_free(&t);
+
+	memset(name, 'x', 255);
+	name[255] = '\0';
+	whiteout_name(name, mark);
+	snprintf(path, sizeof path, "lib/%s", mark);
+	file(path);
+	ok(held_read(top, &t) == 0, "a deleted name of 255 bytes");
+	snprintf(path, sizeof path, "lib/%s", name);
+	shows(&t, path, false);
+	path[strlen(path) - 1] = 'y';
+	shows(&t, path, true);
 	held_free(&t);
 
 	file("lib/.venvfs-tmp.1.view0");
