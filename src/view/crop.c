@@ -419,6 +419,25 @@ static int check_meetings(struct reading *k)
 	return wheel_paths_meet(places, c->n_files, true, c->info, k->diag);
 }
 
+/* Somebody has changed the mode of single files: they stay as they are, over what the store shows.
+ */
+static void compare_modes(struct crop *c)
+{
+	mode_t plain = 0644;
+
+	for (size_t i = 0; i < c->n_files; i++)
+		if (c->files[i].held && strcmp(path_base(c->files[i].path), "METADATA") == 0)
+			plain = c->files[i].held->st.st_mode & 0666;
+	for (size_t i = 0; i < c->n_files; i++) {
+		struct crop_file *f = &c->files[i];
+		mode_t mode = f->held ? f->held->st.st_mode & 07777 : plain;
+
+		/* pip gives everybody the x bit, whatever the umask */
+		f->mode_changed = mode != plain && mode != (plain | (plain & 0444) >> 2) &&
+				  mode != (plain | 0111);
+	}
+}
+
 static int make_entries(struct reading *k)
 {
 	struct crop *c = k->c;
@@ -451,6 +470,7 @@ static int make_entries(struct reading *k)
 			return -ENOMEM;
 		m->n_entries++;
 	}
+	compare_modes(c);
 	if (r == 0)
 		r = check_meetings(k);
 	if (r == 0)

@@ -21,6 +21,7 @@ struct crop_file {
 	char *text;		 /* a Python script as it is stored; NULL: the bytes as they are */
 	size_t text_size;
 	struct digest digest; /* of what is stored; after crop_store() */
+	bool mode_changed;    /* it has another mode than the umask of its installer gave the others */
 };
 
 struct crop {

@@ -395,7 +395,7 @@ static int tidy_up(struct harvesting *k)
 			struct known_file *at = bsearch(&key, known, n, sizeof key, by_path);
 
 			/* two that dispute a path are equal, or the upper has one's bytes */
-			if (at && k->crops[i].files[j].held)
+			if (at && k->crops[i].files[j].held && !k->crops[i].files[j].mode_changed)
 				at->digest = &k->crops[i].files[j].digest;
 		}
 	r = tidy(k->v, k->dir, k->changes, &k->held, known, n, &k->ret->n_dropped);

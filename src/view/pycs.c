@@ -94,7 +94,7 @@ static bool drop_dir(struct view *v, struct env *env, const struct place *p, con
 	return gone;
 }
 
-/* True where nothing is left in the upper's directory. */
+/* True where something went and nothing is left in the upper's directory. */
 static bool drop_in(struct view *v, struct env *env, struct place *p, unsigned depth)
 {
 	bool cache = p->above && strcmp(p->lower->name, "__pycache__") == 0;
@@ -122,7 +122,7 @@ static bool drop_in(struct view *v, struct env *env, struct place *p, unsigned d
 		p->dir->version++;
 		events_inval(v->events, p->dir->id);
 	}
-	return !left;
+	return changed && !left; /* an empty one is there for its own sake */
 }
 
 void pycs_drop(struct view *v, struct env *env)

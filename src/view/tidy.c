@@ -268,7 +268,9 @@ static int tidy_dir(struct tidying *t, struct tidy_dir *d, unsigned depth);
 
 static bool plain_dir(const struct tidying *t, const struct stat *st)
 {
-	return (st->st_mode & 07777) == 0755 && st->st_uid == t->v->uid;
+	/* as the usual umasks make it; any other mode is somebody's wish */
+	return ((st->st_mode & 07777) == 0755 || (st->st_mode & 07777) == 0775) &&
+	       st->st_uid == t->v->uid;
 }
 
 static bool is_info(const char *name)

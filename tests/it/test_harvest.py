@@ -239,6 +239,32 @@ def test_an_edit_afterwards_is_a_private_change(venvfs, mount, x, pip, wheel):
     assert venvfs.json("store", "verify")["bad"] == 0
 
 
+def test_a_mode_that_was_changed_stays(venvfs, mount, x, pip, wheel):
+    pip(x, "install", "--no-compile", "rich")
+    (site(x) / "single.py").chmod(0o600)
+    (site(x) / "rich/sub").chmod(0o700)
+    before = shown(x)
+    assert len(venvfs.json("harvest", x)["added"]) == 1
+    assert shown(x) == before
+    lib = str(site(x).relative_to(x))
+    assert {p for p, v in private(mount, "x").items() if v is not None and not p.startswith(".venvfs")} == {
+        "pyvenv.cfg", f"{lib}/single.py"}
+
+
+@pytest.mark.parametrize("mask", [0o002, 0o027, 0o077])
+def test_whatever_the_umask(venvfs, mount, x, pip, wheel, mask):
+    old = os.umask(mask)
+    try:
+        pip(x, "install", "--no-compile", "rich")
+    finally:
+        os.umask(old)
+    assert (site(x) / "single.py").stat().st_mode & 0o777 == 0o666 & ~mask
+    said = venvfs.json("harvest", x)
+    assert only_cfg(mount), list(private(mount, "x"))
+    venvfs("store", "add", "--no-compile", wheel)
+    assert address(venvfs, "rich") == said["added"][0]["address"]
+
+
 # whose environments
 
 
