@@ -208,6 +208,7 @@ static int remove_dir(
 
 static int rmdir_locked(struct view *v, struct inode *parent, const char *name)
 {
+	auto_unlocked struct unlocked open = {.fd = -1};
 	struct env *env = env_of(parent);
 	struct inode *dir;
 	struct merged m;
@@ -226,6 +227,7 @@ static int rmdir_locked(struct view *v, struct inode *parent, const char *name)
 	dir = inode_find(v->inodes, parent, name);
 	if (!dir)
 		return -ESTALE; /* the kernel looks up before it removes */
+	upper_unlock(v, dir, &open);
 	if (dir->env) {
 		r = rmdir_env(v, parent, dir);
 	} else {

@@ -35,6 +35,7 @@ static int lower_path(const struct lower_dir *d, struct str *out)
 /* The upper directory of a view directory, saying which lower one it shows wherever it is moved. */
 static int record_lower(struct view *v, struct inode *dir)
 {
+	auto_unlocked struct unlocked open = {.fd = -1};
 	auto_str struct str path = {0};
 	auto_close int fd = -1;
 	struct stat st;
@@ -42,6 +43,9 @@ static int record_lower(struct view *v, struct inode *dir)
 
 	if (r < 0)
 		return r;
+	upper_unlock(v, dir, &open);
+	if (!dir->lower)
+		return 0; /* it could not be read before */
 	fd = upper_open(v, dir);
 	if (fd < 0)
 		return fd;
@@ -53,10 +57,14 @@ static int record_lower(struct view *v, struct inode *dir)
 
 static int mark_opaque(struct view *v, struct inode *dir)
 {
+	auto_unlocked struct unlocked open = {.fd = -1};
 	auto_close int fd = upper_open(v, dir), mark = -1;
 
 	if (fd < 0)
 		return fd;
+	upper_unlock(v, dir, &open);
+	if (dir->lower)
+		return record_lower(v, dir); /* it could not be read before */
 	mark = openat(fd, WHITEOUT_OPAQUE, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
 	return mark < 0 ? -errno : 0;
 }
@@ -121,9 +129,11 @@ static int prepare_dir(
 static int clear_target(struct view *v, const struct move *mv, const struct merged *to, int new_fd)
 {
 	struct inode *i = inode_find(v->inodes, mv->new_dir, mv->new_name);
+	auto_unlocked struct unlocked open = {.fd = -1};
 	int r = 0;
 
 	if (i && i->kind == INODE_DIR) {
+		upper_unlock(v, i, &open);
 		r = i->env ? 0 : merge_is_empty(v, i);
 		r = r < 0 ? r : r ? 0 : -ENOTEMPTY;
 		if (r == 0 && to->what == NAME_UPPER)

@@ -185,6 +185,21 @@ static int set_inode(struct view *v, struct inode *i, const struct stat *st, uns
 	}
 }
 
+/* Its new mode may let us read for the first time what it shows. */
+static void reread_dir(struct view *v, struct inode *dir)
+{
+	struct merged m;
+
+	pthread_rwlock_wrlock(&v->lock);
+	if (inode_parent(dir) && !dir->env &&
+		merge_lookup(v, inode_parent(dir), dir->name, &m) == 0 && m.dir != dir->lower) {
+		dir->lower = m.dir;
+		dir->version++;
+		events_inval(v->events, dir->id);
+	}
+	pthread_rwlock_unlock(&v->lock);
+}
+
 int view_setattr(struct view *v, uint64_t ino, const struct stat *st, unsigned what,
 	const struct caller *who, struct stat *ret)
 {
@@ -212,6 +227,8 @@ int view_setattr(struct view *v, uint64_t ino, const struct stat *st, unsigned w
 	if (r == 0)
 		r = attr_inode(v, i, ret);
 	pthread_rwlock_unlock(&v->lock);
+	if (r == 0 && i->kind == INODE_DIR && (what & VIEW_MODE) && geteuid() != 0)
+		reread_dir(v, i);
 	if (!was_upper)
 		events_wait(v->events);
 	return r;

@@ -99,6 +99,16 @@ int upper_whiteout(int dirfd, const char *name); /* durable only with the direct
 void upper_unwhiteout(int dirfd, const char *name);
 /* Removes whiteouts and records from an upper directory that is to be removed or replaced. */
 int upper_clear_marks(int dirfd, const char *name);
+/* For a moment the owner may do what he likes in a directory of his, whatever its mode: the kernel has
+ * decided what the caller may do, and what is left are our own marks. Until the scope ends (`ret` is an
+ * auto_unlocked); where it helps nothing, the next call says why. Structure lock for writing. */
+struct unlocked {
+	int fd; /* O_PATH, or -1 */
+	mode_t mode;
+};
+void upper_unlock(struct view *v, struct inode *dir, struct unlocked *ret);
+void upper_lock(struct unlocked *u);
+#define auto_unlocked __attribute__((cleanup(upper_lock)))
 /* Gives what the daemon made as root to the caller. */
 int upper_own(struct view *v, int dirfd, const char *name, const struct caller *who);
 /* Takes the setuid and setgid bits off a file that `who` has written to or cut, as the kernel would if

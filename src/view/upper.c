@@ -114,10 +114,22 @@ void upper_unwhiteout(int dirfd, const char *name)
 
 int upper_own(struct view *v, int dirfd, const char *name, const struct caller *who)
 {
+	struct stat dir, st;
+
 	(void)v;
 	if (geteuid() != 0 || (who->uid == 0 && who->gid == 0))
 		return 0;
-	return fchownat(dirfd, name, who->uid, who->gid, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+	if (fstat(dirfd, &dir) < 0 || fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	/* a setgid directory has given its group already */
+	if (fchownat(dirfd, name, who->uid, dir.st_mode & S_ISGID ? (gid_t)-1 : who->gid,
+		    AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	/* which takes setuid and setgid away, of a file that is to have them */
+	if (S_ISREG(st.st_mode) && st.st_mode & (S_ISUID | S_ISGID) &&
+		fchmodat(dirfd, name, st.st_mode & 07777, 0) < 0)
+		return -errno;
+	return 0;
 }
 
 int upper_strip(int fd, const struct caller *who)
@@ -169,4 +181,38 @@ int upper_clear_marks(int dirfd, const char *name)
 				return r;
 		}
 	return -errno;
+}
+
+static int chmod_handle(int fd, mode_t mode)
+{
+	char proc[64];
+
+	snprintf(proc, sizeof proc, "/proc/self/fd/%d", fd);
+	return chmod(proc, mode) < 0 ? -errno : 0;
+}
+
+void upper_unlock(struct view *v, struct inode *dir, struct unlocked *ret)
+{
+	auto_close int fd = -1;
+	struct merged m;
+	struct stat st;
+
+	if (geteuid() == 0 || !dir->upper || !inode_parent(dir))
+		return;
+	fd = upper_open(v, dir);
+	if (fd < 0 || fstat(fd, &st) < 0 || (st.st_mode & S_IRWXU) == S_IRWXU ||
+		chmod_handle(fd, (st.st_mode & 07777) | S_IRWXU) < 0)
+		return;
+	*ret = (struct unlocked){.fd = steal_fd(&fd), .mode = st.st_mode & 07777};
+	if (!dir->env && merge_lookup(v, inode_parent(dir), dir->name, &m) == 0)
+		dir->lower = m.dir;
+}
+
+void upper_lock(struct unlocked *u)
+{
+	if (u->fd < 0)
+		return;
+	chmod_handle(u->fd, u->mode);
+	close(u->fd);
+	u->fd = -1;
 }
