@@ -76,15 +76,17 @@ static int slurp_lower(const struct lower_entry *e, size_t max, struct str *ret)
 	return r;
 }
 
-/* A small file that shows, private or not. -ENOENT */
+/* A small regular file that shows, private or not. -ENOENT */
 static int slurp(const struct field_of *f, const char *path, size_t max, struct str *ret)
 {
-	auto_close int fd =
-		io_open_beneath(f->upper, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
-	const struct lower_entry *e = fd == -ENOENT ? crop_lower(f, path) : NULL;
+	const struct lower_entry *e;
+	auto_close int fd = -1;
 
-	if (e)
-		return slurp_lower(e, max, ret);
+	if (!held_find(f->held, path, HELD_FILE)) {
+		e = crop_lower(f, path);
+		return e ? slurp_lower(e, max, ret) : -ENOENT;
+	}
+	fd = io_open_beneath(f->upper, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
 	return fd < 0 ? fd : io_slurp(fd, max, ret);
 }
 

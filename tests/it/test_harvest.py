@@ -180,6 +180,20 @@ def make_editable(x):
     (info / "direct_url.json").write_text('{"url": "file:///somewhere", "dir_info": {"editable": true}}')
 
 
+def link_to_cache(x, *names):
+    """As `uv pip install --link-mode symlink` leaves files, those of .dist-info too."""
+    for name in names:
+        path = site(x) / "rich-1.0.dist-info" / name
+        path.rename(x / name)
+        path.symlink_to(x / name)
+
+
+def directory_instead(x):
+    path = site(x) / "rich-1.0.dist-info/METADATA"
+    path.unlink()
+    path.mkdir()
+
+
 SPOILT = {
     "edited": (lambda x: (site(x) / "single.py").write_text("y = 3\n"), "single.py"),
     "grown": (lambda x: open(site(x) / "rich/big.bin", "ab").write(b"x"), "big.bin"),
@@ -188,6 +202,9 @@ SPOILT = {
     "linked": (lambda x: os.link(site(x) / "single.py", site(x) / "other.py"), "hard link"),
     "symlinked": (lambda x: ((site(x) / "single.py").rename(x / "s.py"),
                              (site(x) / "single.py").symlink_to(x / "s.py")), "not there"),
+    "metadata-symlinked": (lambda x: link_to_cache(x, "METADATA", "WHEEL"), "no METADATA"),
+    "entry-points-symlinked": (lambda x: link_to_cache(x, "entry_points.txt"), "not there"),
+    "metadata-directory": (directory_instead, "no METADATA"),
     "attributes": (lambda x: os.setxattr(site(x) / "single.py", "user.mine", b"1"), "extended attributes"),
     "setgid": (lambda x: (site(x) / "rich/run.sh").chmod(0o2755), "mode"),
     "no-hash": (lambda x: (site(x) / "rich-1.0.dist-info/RECORD").write_text(
