@@ -86,6 +86,19 @@ static bool hides(const struct tidying *t, const char *path)
 	       (held_find(t->held, path, HELD_DIR) && held_deleted(t->held, path));
 }
 
+/* What lies under a path is found by that path: no directory above it was renamed, or hides. */
+static bool is_in_place(const struct tidying *t, const char *path)
+{
+	auto_free char *up = strdup(path);
+
+	for (char *slash; up && (slash = strrchr(up, '/'));) {
+		*slash = '\0';
+		if (held_find(t->held, up, HELD_REDIRECT) || hides(t, up))
+			return false;
+	}
+	return up;
+}
+
 /* The marks of one directory, inside of it and beside it. */
 static int unhide(int top, const char *path)
 {
@@ -112,7 +125,7 @@ static int unhide_all(struct tidying *t, int top)
 		struct lower_dir *lower = NULL;
 
 		if (h->kind != HELD_DIR || !hides(t, h->path) ||
-			held_find(t->held, h->path, HELD_REDIRECT))
+			held_find(t->held, h->path, HELD_REDIRECT) || !is_in_place(t, h->path))
 			continue;
 		r = lower_walk(t->lower, h->path, &lower);
 		if (r < 0 || (lower && !covers(t, h->path, lower, 0)))

@@ -2,7 +2,10 @@
 """A mounted environment beside an ordinary directory with the same files: whatever a long row of random
 changes does to the one, it does to the other, errno by errno, and a new mount shows it still."""
 
+import ctypes
 import errno
+import hashlib
+import mmap
 import os
 import random
 import shutil
@@ -29,6 +32,8 @@ NAMES = ["a", "b", "c", "d", "x.py", "y.py", "z.txt", "blob.bin", "new", "other"
 def ready(tmp_path_factory, debian_python):
     base = tmp_path_factory.mktemp("ready")
     venvfs = Venvfs(base, None)
+    (venvfs.config / "venvfs").mkdir()
+    (venvfs.config / "venvfs/venvfs.conf").write_text("[store]\ncompile = no\n")
     venvfs("store", "add", "--no-compile", *[wheelmaker.make(base, n, files=f) for n, f in WHEELS.items()])
     venvfs("create", base / "x", "--without-pip", "--python", debian_python, "--root", base)
     (base / "pins.txt").write_text("".join(f"{n}==1.0\n" for n in WHEELS))
@@ -84,6 +89,43 @@ class Sides:
                 f"{path}: {a.get(path)!r:.100} instead of {b.get(path)!r:.100}\n" + self.last())
 
 
+STEPS = int(os.environ.get("VENVFS_TEST_STEPS", "600"))  # in each walk
+SEEDS = int(os.environ.get("VENVFS_TEST_SEEDS", "8"))
+NOREPLACE, EXCHANGE = 1, 2
+THREE = {"three/__init__.py": b"", "three/a.py": b"a = 1\n", "three/sub/b.py": b"b = 2\n" * 2000,
+         "three-1.0.dist-info/METADATA": b"Metadata-Version: 2.1\nName: three\nVersion: 1.0\n",
+         "three-1.0.dist-info/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"}
+RECORD = "three-1.0.dist-info/RECORD"
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def renameat2(old, new, flags):
+    if libc.renameat2(-100, os.fsencode(old), -100, os.fsencode(new), flags) < 0:
+        raise OSError(ctypes.get_errno(), "")
+
+
+def install(top):
+    """As an installer does: RECORD last. Harvested, it shows with another text."""
+    for path, data in THREE.items():
+        (top / path).parent.mkdir(exist_ok=True)
+        (top / path).write_bytes(data)
+    (top / RECORD).write_text("".join(map(wheelmaker.record_line, THREE, THREE.values())) + RECORD + ",,\n")
+
+
+def uninstall(top):
+    for name in ("three", "three-1.0.dist-info"):
+        shutil.rmtree(top / name)
+
+
+def map_and_write(path, data):
+    with open(path, "r+b") as f:
+        if os.fstat(f.fileno()).st_size < len(data):
+            return
+        m = mmap.mmap(f.fileno(), 0)
+    with m:
+        m[-len(data):] = data[:len(m)]
+
+
 def link(old, new, real):
     """A link to a file of the store is another file with its bytes."""
     os.link(old, new, follow_symlinks=False)
@@ -99,6 +141,8 @@ def tree(top):
         assert len(names) == len(set(names)), f"{directory} lists a name twice"
         for name in dirs + files:
             path = os.path.join(directory, name)
+            if path.endswith(RECORD):
+                continue
             st = os.lstat(path)
             kind = stat.S_IFMT(st.st_mode)
             if kind == stat.S_IFREG:
@@ -147,7 +191,7 @@ class Walk:
                 found += [os.path.join(directory, d) for d in dirs]
             if "f" in kinds:
                 found += [os.path.join(directory, f) for f in files]
-        found = [os.path.relpath(p, self.sides.theirs) for p in sorted(found)]
+        found = [os.path.relpath(p, self.sides.theirs) for p in sorted(found) if ".dist-info" not in p]
         return self.random.choice(found) if found else "new"
 
     def place(self):
@@ -165,7 +209,8 @@ class Walk:
     def step(self):
         s, r = self.sides, self.random
         what = r.choice("write truncate chmod unlink unlink mkdir mkdir rmdir rename rename rename rename "
-                        "symlink link link utime list read excl rmtree hold held held mtree fill".split())
+                        "symlink link link utime list read excl rmtree hold held held mtree fill map noreplace exchange "
+                        "install uninstall".split())
         if what in ("write", "fill"):
             flags = r.choice([os.O_WRONLY | os.O_CREAT | os.O_TRUNC, os.O_WRONLY | os.O_APPEND | os.O_CREAT,
                               os.O_RDWR, os.O_WRONLY, os.O_RDWR | os.O_TRUNC])
@@ -205,6 +250,18 @@ class Walk:
             s.both("rmtree", remove_tree, self.known("d"))
         elif what == "refresh" and r.random() < 0.2:  # as when bytecode arrives
             os.setxattr(s.mount.path, "user.venvfs.refresh", b"")
+        elif what in ("noreplace", "exchange"):
+            flags = NOREPLACE if what == "noreplace" else EXCHANGE
+            new = self.place() if what == "noreplace" else self.known()
+            s.both(what, lambda p, q: renameat2(p, q, flags), self.known(), new)
+        elif what == "map":
+            data = self.data()[:100]
+            path = self.known("f")
+            s.both("map", lambda p: map_and_write(p, data), path)
+        elif what == "install" and not os.path.exists(s.theirs / RECORD):
+            s.both("install", install, ".")
+        elif what == "uninstall" and r.random() < 0.3:
+            s.both("uninstall", uninstall, ".")
         elif what == "hold":
             self.hold(self.known("f"))
         elif what == "held" and self.handles:
@@ -245,25 +302,73 @@ def drop_caches():
             f.write("2\n")
 
 
-@pytest.mark.parametrize("seed", range(8))
+class Bystander:
+    """Another environment with the same lock, and the store: read by names, and by descriptors and
+    mappings that were open before."""
+
+    def __init__(self, venvfs, mount):
+        self.venvfs, self.mount = venvfs, mount
+        [self.top] = (mount.path / "y").glob("lib/python3*/site-packages")
+        self.tree, self.store = tree(self.top), self.hashes()
+        self.open()
+
+    def open(self):
+        self.files = [(p, open(p, "rb")) for p in sorted(self.top.rglob("*")) if p.is_file()]
+        self.maps = [(p, mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ)) for p, f in self.files if p.stat().st_size]
+
+    def hashes(self):
+        return {p: hashlib.sha256(p.read_bytes()).hexdigest() for d in ("dists", "blobs")
+                for p in (self.venvfs.store / d).rglob("*") if p.is_file()}
+
+    def check(self):
+        assert tree(self.top) == self.tree, "another environment changed"
+        for p, f in self.files:
+            f.seek(0)
+            assert f.read() == p.read_bytes(), f"{p} through its descriptor"
+        for p, m in self.maps:
+            assert m[:] == p.read_bytes(), f"{p} through its mapping"
+        now = self.hashes()
+        assert {p: now.get(p) for p in self.store} == self.store, "the store changed"
+
+    def close(self):
+        for _, x in self.maps + self.files:
+            x.close()
+
+
+def harvest(venvfs, sides):
+    sides.log.append(f"harvest: {venvfs('harvest', sides.mount.path / 'x').stdout!r:.200}")
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
 def test_random_changes(venvfs, ready, mounts, root, tmp_path, seed):
     mount = mounts(root)
     sides = Sides(venvfs, mount, ready[1], tmp_path)
-    other = [p for p in (mount.path / "y").glob("lib/python3*/site-packages")][0]
-    before = tree(other)
+    other = Bystander(venvfs, mount)
     walk = Walk(sides, seed)
     try:
-        for n in range(600):
+        for n in range(STEPS):
             walk.step()
+            if n % 75 == 37:
+                harvest(venvfs, sides)
             if n % 150 == 149:
                 sides.compare()
                 drop_caches()
+            if n % 600 == 400:
+                other.check()
+                other.close()
+                walk.close()
+                mount.remount()
+                sides.log.append("remount")
+                sides.compare()
+                other.open()
+        sides.compare()
+        other.check()
     finally:
         walk.close()
-    sides.compare()
+        other.close()
     mount.remount()
     sides.compare()
-    assert tree(other) == before, "another environment changed"
+    assert tree(other.top) == other.tree
     assert venvfs.json("store", "verify")["bad"] == 0
     left = [p for p in (mount.upper / "x").rglob(".venvfs-tmp*")]
     assert not left
