@@ -167,9 +167,8 @@ static int put_upper_link(const struct level *at, const char *name, const struct
 	return 0;
 }
 
-/* What shows through the upper directory `fd`, when `below` lies under it. */
-static int lower_through(
-	struct job *job, int fd, const struct lower_entry *below, struct lower_dir **ret)
+int export_through(
+	struct lower *l, int fd, const struct lower_entry *below, struct lower_dir **ret)
 {
 	auto_str struct str path = {0};
 	struct stat st;
@@ -182,7 +181,7 @@ static int lower_through(
 		return -errno;
 	r = io_slurp_at(fd, WHITEOUT_REDIRECT, PATH_MAX, &path);
 	if (r == 0)
-		return lower_walk(job->lower, path.p, ret);
+		return lower_walk(l, path.p, ret);
 	if (r == -ENOENT && below && below->type == LOWER_DIR)
 		*ret = below->dir;
 	return r == -ENOENT ? 0 : r;
@@ -211,7 +210,7 @@ static int put_dir(struct job *job, const struct level *at, const char *name, bo
 				"%s lies in the environment itself: give a directory outside of it",
 				job->env.path);
 		next.upper = upper;
-		r = lower_through(job, upper, below, &next.lower);
+		r = export_through(job->lower, upper, below, &next.lower);
 		if (r < 0)
 			return r;
 	} else {

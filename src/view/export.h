@@ -13,4 +13,9 @@
 int export_tree(
 	struct lower *l, const struct generate_env *env, int upper, int out, struct diag *diag);
 
+/* What shows through the upper directory `fd` when `below` (or NULL) lies under it: nothing if it is
+ * opaque, the recorded directory if it was moved. *ret NULL: nothing. */
+int export_through(
+	struct lower *l, int fd, const struct lower_entry *below, struct lower_dir **ret);
+
 #endif

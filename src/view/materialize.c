@@ -6,7 +6,6 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "py/cfg.h"
 #include "view/export.h"
 #include "view/listing.h"
 
@@ -39,15 +38,13 @@ static int plain_cfg(const struct str *text, struct str *out)
 	return r;
 }
 
-static int open_lower(struct store *s, const struct str *text, struct cfg *cfg, struct lower **ret,
-	struct diag *diag)
+int materialize_lower(
+	struct store *s, const struct cfg *cfg, struct lower **ret, struct diag *diag)
 {
 	struct interpreter *py = NULL;
 	struct lock *lock = NULL;
-	int r = cfg_parse(text->p, text->len, cfg, diag);
+	int r;
 
-	if (r < 0)
-		return r;
 	if (cfg->lock_kind == CFG_LOCK_DIGEST) {
 		r = store_lock_get(s, &cfg->lock, &lock, diag);
 	} else {
@@ -152,7 +149,9 @@ int materialize(struct store *s, int env_fd, const char *dest, struct diag *diag
 	r = io_slurp_at(env_fd, cfg_name, CFG_MAX, &text);
 	if (r < 0)
 		return diag_errno(diag, r, "%s of the environment", cfg_name);
-	r = open_lower(s, &text, &cfg, &l, diag);
+	r = cfg_parse(text.p, text.len, &cfg, diag);
+	if (r == 0)
+		r = materialize_lower(s, &cfg, &l, diag);
 	if (r == 0) {
 		out = open_dest(dest, &made, diag);
 		r = out < 0 ? out

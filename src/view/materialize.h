@@ -5,6 +5,7 @@
 #ifndef VIEW_MATERIALIZE_H
 #define VIEW_MATERIALIZE_H
 
+#include "py/cfg.h"
 #include "view/lower.h"
 
 /* Writes the environment that lies in `env_fd` (its upper: pyvenv.cfg and private files, whiteouts
@@ -12,5 +13,9 @@
  * Files by reflink where the file system can, else copy; mtimes as in the view. -ENOTEMPTY; a
  * failure leaves nothing behind. */
 int materialize(struct store *s, int env_fd, const char *dest, struct diag *diag);
+
+/* The lower tree of an environment with this pyvenv.cfg. */
+int materialize_lower(
+	struct store *s, const struct cfg *cfg, struct lower **ret, struct diag *diag);
 
 #endif
