@@ -31,6 +31,7 @@ static const struct cmd *const commands[] = {
 	&cmd_harvest,
 	&cmd_adopt,
 	&cmd_diff,
+	&cmd_undo,
 	&cmd_rm,
 	&cmd_materialize,
 	&cmd_of_store,

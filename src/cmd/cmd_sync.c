@@ -179,35 +179,6 @@ static void report(const struct target *t)
 	putchar('\n');
 }
 
-static void tell_hidden(void *arg, const char *name, bool uninstalled)
-{
-	const struct target *t = arg;
-
-	if (uninstalled)
-		cmd_fail("%s stays hidden in %s, as it was uninstalled there; `venvfs rm` and "
-			 "`venvfs "
-			 "create` begin anew",
-			name, t->path.path);
-	else
-		cmd_fail("%s is installed in %s privately too, and that one shows; `pip uninstall "
-			 "%s` there takes it away",
-			name, t->path.path, name);
-}
-
-/* Private files win over the lock, whatever is synced. */
-static void check_hidden(struct sync *s, struct target *t)
-{
-	auto_close int upper = cmd_open_upper(&t->path, NULL);
-	auto_free char *site = NULL;
-
-	if (upper < 0)
-		return;
-	if (asprintf(&site, "%s/site-packages", s->py->lib) < 0)
-		site = NULL;
-	else
-		private_hides(upper, site, t->new, tell_hidden, t);
-}
-
 static int sync_env(
 	struct sync *s, const char *env, enum compile_when when, bool *told, struct diag *diag)
 {
@@ -239,7 +210,7 @@ static int sync_env(
 		r = env_cfg_switch(&t.cfg, &t.path, &t.id, diag);
 	if (r == 0) {
 		report(&t);
-		check_hidden(s, &t);
+		private_note(&t.path, s->py, t.new);
 	}
 	if (r == 0 && (!t.known || when == COMPILE_NOW)) {
 		fflush(stdout);

@@ -3,9 +3,11 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "view/generations.h"
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/xattr.h>
 
 void env_cfg_free(struct env_cfg *c)
 {
@@ -44,6 +46,21 @@ int env_cfg_open(const struct env_path *p, struct env_cfg *ret, struct diag *dia
 	return 0;
 }
 
+/* What the daemon does where there is one. */
+static int keep_generation(
+	const struct env_cfg *c, const struct env_path *p, const struct digest *lock)
+{
+	struct generation left, next = {.none = !lock};
+
+	if (lock)
+		next.lock = *lock;
+	if (!p->root || getxattr(p->root, "user.venvfs.upper", NULL, 0) > 0)
+		return 0;
+	return generation_of_cfg(&c->cfg, &left) && !generation_equal(&left, &next)
+		       ? generations_leave(c->dir, &left)
+		       : 0;
+}
+
 int env_cfg_switch(
 	struct env_cfg *c, const struct env_path *p, const struct digest *lock, struct diag *diag)
 {
@@ -65,6 +82,8 @@ int env_cfg_switch(
 		r = cfg_set_lock(&text, lock);
 	if (r == 0 && text.len > CFG_MAX)
 		r = -EFBIG;
+	if (r == 0)
+		r = keep_generation(c, p, lock);
 	if (r == 0)
 		r = io_publish_at(c->dir, "pyvenv.cfg", text.p, text.len, 0644);
 	return r < 0 ? diag_errno(diag, r, "can not write %s/pyvenv.cfg", p->path) : 0;

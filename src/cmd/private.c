@@ -10,6 +10,7 @@
 #include "base/io.h"
 #include "base/str.h"
 #include "py/name.h"
+#include "py/scheme.h"
 #include "view/whiteout.h"
 
 #include <fcntl.h>
@@ -236,4 +237,28 @@ void private_hides(int upper, const char *site, const struct lock *lock,
 			lock_find(lock, normal.p))
 			each(arg, normal.p, gone != NULL);
 	}
+}
+
+static void tell_hidden(void *arg, const char *name, bool uninstalled)
+{
+	const struct env_path *p = arg;
+
+	if (uninstalled)
+		cmd_fail("%s stays hidden in %s, as it was uninstalled there; `venvfs rm` and "
+			 "`venvfs create` begin anew",
+			name, p->path);
+	else
+		cmd_fail("%s is installed in %s privately too, and that one shows; `pip uninstall "
+			 "%s` there takes it away",
+			name, p->path, name);
+}
+
+void private_note(
+	const struct env_path *p, const struct interpreter *py, const struct lock *lock)
+{
+	auto_close int upper = cmd_open_upper(p, NULL);
+	auto_str struct str site = {0};
+
+	if (upper >= 0 && scheme_dir(py, TREE_SITE, "", &site) == 0)
+		private_hides(upper, site.p, lock, tell_hidden, (void *)p);
 }

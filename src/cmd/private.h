@@ -5,7 +5,8 @@
 #ifndef CMD_PRIVATE_H
 #define CMD_PRIVATE_H
 
-#include "base/diag.h"
+#include "cmd/cmd.h"
+#include "py/interpreter.h"
 #include "store/lock.h"
 
 /* Copies them, whiteouts too, from the upper directory `from` to the empty one `to`: by reflink
@@ -19,5 +20,8 @@ int private_copy(int from, int to, size_t *ret_n, struct diag *diag);
  * uninstalled there. Calls `each` with the name; one that can not be read hides nothing. */
 void private_hides(int upper, const char *site, const struct lock *lock,
 	void (*each)(void *arg, const char *name, bool uninstalled), void *arg);
+/* Tells a person of them, on stderr: private files win over the lock, whatever it is switched to. */
+void private_note(
+	const struct env_path *p, const struct interpreter *py, const struct lock *lock);
 
 #endif

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "view/generate.h"
+#include "view/generations.h"
 #include "view/plan.h"
 
 #include <fcntl.h>
@@ -189,27 +190,6 @@ int env_check(struct view *v, struct inode *dir)
 	return 0;
 }
 
-/* Keeps the lock that is being left, so that it can be had back. */
-static int keep_generation(int dirfd, const struct digest *lock)
-{
-	char line[128], hex[DIGEST_HEX + 1];
-	auto_close int fd = -1;
-	int n, r;
-
-	if (mkdirat(dirfd, ".venvfs", 0700) < 0 && errno != EEXIST)
-		return -errno;
-	fd = io_open_beneath(
-		dirfd, ".venvfs/generations", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-	if (fd < 0)
-		return fd;
-	digest_format(lock, hex);
-	n = snprintf(line, sizeof line, "%lld sha256:%s\n", (long long)time(NULL), hex);
-	r = io_write_full(fd, line, (size_t)n);
-	if (r == 0 && fsync(fd) < 0)
-		r = -errno;
-	return r < 0 ? r : io_fsync_dir_at(dirfd, ".venvfs");
-}
-
 static int refuse(int dirfd, const struct str *text, struct env *env, const struct diag *why)
 {
 	if (mkdirat(dirfd, ".venvfs", 0700) == 0 || errno == EEXIST) {
@@ -248,21 +228,30 @@ static int complete_text(struct view *v, struct inode *dir, struct str *text, st
 	return r == 0 && text->len > CFG_MAX ? -EFBIG : r;
 }
 
+static bool env_generation(const struct env *env, struct generation *ret)
+{
+	struct cfg cfg = {.lock_kind = CFG_LOCK_ABSENT};
+
+	if (env) {
+		cfg.lock_kind = env->lock_kind;
+		cfg.lock = env->lock;
+	}
+	return generation_of_cfg(&cfg, ret);
+}
+
 static int write_cfg(struct view *v, struct inode *dir, int fd, struct str *text,
 	const struct cfg *new, const struct caller *who, struct timespec *time)
 {
-	struct digest left = {0};
+	struct generation left, next;
 	struct stat st;
 	bool leaving;
 	int r;
 
 	pthread_rwlock_rdlock(&v->lock);
-	leaving = dir->env && dir->env->lock_kind == CFG_LOCK_DIGEST &&
-		  !(new->lock_kind == CFG_LOCK_DIGEST &&digest_equal(&new->lock, &dir->env->lock));
-	if (leaving)
-		left = dir->env->lock;
+	leaving = env_generation(dir->env, &left) &&
+		  !(generation_of_cfg(new, &next) && generation_equal(&left, &next));
 	pthread_rwlock_unlock(&v->lock);
-	r = leaving ? keep_generation(fd, &left) : 0;
+	r = leaving ? generations_leave(fd, &left) : 0;
 	if (r == 0)
 		r = io_publish_at(fd, CFG_NAME, text->p, text->len, 0644);
 	if (r == 0)
@@ -331,23 +320,20 @@ int env_republish(struct view *v, struct inode *dir, struct str *text, struct en
 	uint64_t changes)
 {
 	auto_close int fd = -1;
-	struct digest left = {0};
-	bool leaving = false;
+	struct generation left;
+	bool leaving;
 	struct stat st;
 	char tmp[64];
 	int r;
 
 	pthread_rwlock_rdlock(&v->lock);
 	fd = upper_open(v, dir);
-	if (dir->env && dir->env->lock_kind == CFG_LOCK_DIGEST) {
-		leaving = true;
-		left = dir->env->lock;
-	}
+	leaving = env_generation(dir->env, &left);
 	pthread_rwlock_unlock(&v->lock);
 	if (fd < 0)
 		return fd;
 	upper_temp_name(tmp);
-	r = leaving ? keep_generation(fd, &left) : 0;
+	r = leaving ? generations_leave(fd, &left) : 0;
 	if (r == 0)
 		r = write_beside(fd, tmp, text);
 	if (r == 0) {
