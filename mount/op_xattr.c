@@ -22,12 +22,27 @@ static int control_get(struct session *s, const char *name, struct str *out)
 		return session_status(s, out);
 	if (strncmp(name, CONTROL "harvest.", strlen(CONTROL "harvest.")) == 0)
 		return harvester_answer(s, name + strlen(CONTROL "harvest."), out);
+	if (strcmp(name, CONTROL "settled") == 0) {
+		view_settled(s->view);
+		return str_add(out, "yes");
+	}
 	if (strcmp(name, CONTROL "upper") == 0)
 		return str_addf(out, "/proc/%d/fd/%d", (int)getpid(), view_root_fd(s->view));
 	return -ENODATA;
 }
 
-static int control_set(struct session *s, const char *name, const char *value, size_t size)
+/* Of the mount's owner and root alone. */
+static int reset(struct session *s, const char *value, size_t size, const struct caller *who)
+{
+	auto_free char *path = strndup(value, size);
+
+	if (!path)
+		return -ENOMEM;
+	return who->uid != 0 && who->uid != geteuid() ? -EPERM : view_reset(s->view, path);
+}
+
+static int control_set(struct session *s, const char *name, const char *value, size_t size,
+	const struct caller *who)
 {
 	if (strcmp(name, CONTROL "refresh") == 0) {
 		view_refresh(s->view);
@@ -35,6 +50,8 @@ static int control_set(struct session *s, const char *name, const char *value, s
 	}
 	if (strcmp(name, CONTROL "harvest") == 0)
 		return harvester_ask(s, value, size);
+	if (strcmp(name, CONTROL "reset") == 0)
+		return reset(s, value, size, who);
 	return -EPERM;
 }
 
@@ -84,7 +101,7 @@ void op_setxattr(
 	struct caller who = caller_of(req);
 
 	if (is_control(ino, name))
-		return reply_err(req, control_set(s, name, value, size));
+		return reply_err(req, control_set(s, name, value, size, &who));
 	reply_err(req, view_setxattr(s->view, ino, name, value, size, flags, &who));
 }
 

@@ -32,6 +32,7 @@ static const struct cmd *const commands[] = {
 	&cmd_adopt,
 	&cmd_diff,
 	&cmd_undo,
+	&cmd_reset,
 	&cmd_rm,
 	&cmd_materialize,
 	&cmd_of_store,

@@ -2,20 +2,14 @@
 #include "cmd/harvest.h"
 
 #include "base/cleanup.h"
+#include "cmd/own_view.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/xattr.h>
 
 enum { STEP_MS = 5, STEP_MAX_MS = 100, ANSWER_MAX = 64 * 1024 };
-
-static bool is_mounted(const char *root)
-{
-	return getxattr(root, "user.venvfs.upper", NULL, 0) > 0;
-}
 
 static int parse_answer(const char *text, struct harvest *ret, struct diag *diag)
 {
@@ -75,22 +69,13 @@ static int ask(const char *root, const char *env, struct harvest *ret, struct di
 static int harvest_here(struct cmd_context *ctx, const char *root, const char *env,
 	struct harvest *ret, struct diag *diag)
 {
-	auto_close int lock = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct store *s = cmd_store(ctx);
-	struct view *v;
-	int r;
+	struct own_view o;
+	int r = own_view_open(ctx, root, &o, diag);
 
-	if (lock < 0)
-		return diag_errno(diag, -errno, "%s", root);
-	if (flock(lock, LOCK_EX | LOCK_NB) < 0) /* as a daemon holds it */
-		return diag_set(
-			diag, -EBUSY, "%s is being mounted, or harvested by another command", root);
-	r = s ? view_new(root, s, false, &v, diag) : -EIO;
 	if (r < 0)
 		return r;
-	events_stop(view_events(v)); /* no kernel is to be told */
-	r = view_harvest(v, env, ret, diag);
-	view_free(v);
+	r = view_harvest(o.view, env, ret, diag);
+	own_view_close(&o);
 	return r;
 }
 
@@ -106,7 +91,7 @@ int harvest_env(
 			p->path);
 	env = p->path + strlen(p->root);
 	env += strspn(env, "/");
-	if (is_mounted(p->root))
+	if (own_view_is_mounted(p->root))
 		return ask(p->root, env, ret, diag);
 	r = harvest_here(ctx, p->root, env, ret, diag);
 	if (r == 0) {

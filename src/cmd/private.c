@@ -244,8 +244,8 @@ static void tell_hidden(void *arg, const char *name, bool uninstalled)
 	const struct env_path *p = arg;
 
 	if (uninstalled)
-		cmd_fail("%s stays hidden in %s, as it was uninstalled there; `venvfs rm` and "
-			 "`venvfs create` begin anew",
+		cmd_fail("%s stays hidden in %s, as it was uninstalled there; `venvfs diff` tells what "
+			 "is deleted, `venvfs reset` takes that back",
 			name, p->path);
 	else
 		cmd_fail("%s is installed in %s privately too, and that one shows; `pip uninstall "

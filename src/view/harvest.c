@@ -66,34 +66,6 @@ static int report(struct harvesting *k, enum harvest_what what, const char *name
 
 /* the environment */
 
-/* A reference to the directory's inode, by a walk like the kernel's. */
-static int find_dir(struct view *v, const char *path, struct inode **ret)
-{
-	struct inode *dir = inodes_root(v->inodes);
-	const struct caller who = {.uid = v->uid, .gid = v->gid};
-	const char *part;
-	size_t len;
-
-	inode_ref(v->inodes, dir);
-	while ((part = path_next(&path, &len))) {
-		auto_free char *name = strndup(part, len);
-		struct view_entry e;
-		int r = name ? view_lookup(v, dir->id, name, &who, &e) : -ENOMEM;
-
-		inode_put(v->inodes, dir);
-		if (r < 0)
-			return r;
-		dir = inode_is_store(e.ino) ? NULL : inode_get(v->inodes, e.ino);
-		if (dir)
-			inode_ref(v->inodes, dir);
-		view_forget(v, e.ino, 1);
-		if (!dir)
-			return -ENOTDIR;
-	}
-	*ret = dir;
-	return 0;
-}
-
 static int look(struct harvesting *k)
 {
 	struct view *v = k->v;
@@ -480,7 +452,7 @@ static int explain(const char *env, int r, struct diag *diag)
 int view_harvest(struct view *v, const char *env, struct harvest *ret, struct diag *diag)
 {
 	struct inode *dir = NULL;
-	int r = v->read_only ? -EROFS : find_dir(v, env, &dir);
+	int r = v->read_only ? -EROFS : view_walk(v, env, &dir);
 
 	*ret = (struct harvest){0};
 	pthread_mutex_lock(&v->harvest_mutex);

@@ -258,3 +258,30 @@ void view_forget(struct view *v, uint64_t ino, uint64_t n)
 	if (i)
 		inode_forget(v->inodes, i, n);
 }
+
+int view_walk(struct view *v, const char *path, struct inode **ret)
+{
+	struct inode *dir = inodes_root(v->inodes);
+	const struct caller who = {.uid = v->uid, .gid = v->gid};
+	const char *part;
+	size_t len;
+
+	inode_ref(v->inodes, dir);
+	while ((part = path_next(&path, &len))) {
+		auto_free char *name = strndup(part, len);
+		struct view_entry e;
+		int r = name ? view_lookup(v, dir->id, name, &who, &e) : -ENOMEM;
+
+		inode_put(v->inodes, dir);
+		if (r < 0)
+			return r;
+		dir = inode_is_store(e.ino) ? NULL : inode_get(v->inodes, e.ino);
+		if (dir)
+			inode_ref(v->inodes, dir);
+		view_forget(v, e.ino, 1);
+		if (!dir)
+			return -ENOTDIR;
+	}
+	*ret = dir;
+	return 0;
+}

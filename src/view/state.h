@@ -213,6 +213,9 @@ uint64_t attr_number(const struct inode *dir, const char *name, const struct mer
 /* lookup.c */
 int lookup_locked(struct view *v, struct inode *dir, int dirfd, const char *name,
 	const struct caller *who, struct view_entry *ret);
+/* The inode of a directory by its path from the root, by a walk like the kernel's; referenced. No lock
+ * held. */
+int view_walk(struct view *v, const char *path, struct inode **ret);
 void pending_add(struct view *v, uint32_t tid, uint64_t ino);
 bool pending_has(struct view *v, uint32_t tid, uint64_t ino);
 void pending_drop(struct view *v, uint32_t tid); /* all of this thread's */

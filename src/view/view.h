@@ -156,6 +156,15 @@ int harvest_parse(const char *text, struct harvest *ret);
 int view_harvest_wait(struct view *v, int64_t quiet, struct str *ret_env);
 void view_harvest_stop(struct view *v);
 
+/* What is private and deleted below `path` (from the root) is forgotten; of an environment itself, all
+ * but its pyvenv.cfg. It lies in RESET_TRASH of the environment's upper directory then, for the caller
+ * to remove. Does not wait for the kernel to hear of it: view_settled(). -ENOENT: no environment's, or
+ * below what was deleted; -EPERM: of an ordinary one; -EBUSY: another environment lies in it, or the lock
+ * can not be shown; -EINVAL: pyvenv.cfg itself; -EROFS. */
+int view_reset(struct view *v, const char *path);
+#define RESET_TRASH ".venvfs/trash"
+void view_settled(struct view *v); /* the kernel has heard of what was done before, or soon will */
+
 /* the whole */
 /* Looks again at what the store has (new bytecode, objects that were missing). */
 void view_refresh(struct view *v);
