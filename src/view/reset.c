@@ -233,6 +233,7 @@ static int reset_name(
 			settle(v, dir, i, env->lower, -1);
 		source_changed(v, dir, name);
 		upper_touch(v, dir);
+		events_inval(v->events, dir->id);
 	}
 	inode_put(v->inodes, i);
 	return r;

@@ -84,6 +84,20 @@ def test_all(venvfs, env, mount, mounted):
     assert tree(env) == before
 
 
+def test_a_listing_that_the_kernel_remembers(venvfs, env):
+    """Names that come and go show in directories that were listed just before."""
+    s = site(env)
+    (s / "demo/b.py").unlink()
+    (s / "demo/own").write_text("")
+    (env / "top").write_text("")
+    subprocess.run(["rm", "-rf", env / "include"], check=True)
+    for _ in range(2):
+        assert "own" in os.listdir(s / "demo") and "top" in os.listdir(env)
+    venvfs("reset", "e", "lib", "top", "include")
+    assert "own" not in os.listdir(s / "demo") and "b.py" in os.listdir(s / "demo")
+    assert "top" not in os.listdir(env) and "include" in os.listdir(env)
+
+
 def test_one_path(venvfs, env):
     before = tree(env)
     spoil(env)
