@@ -41,6 +41,23 @@ static int reset(struct session *s, const char *value, size_t size, const struct
 	return who->uid != 0 && who->uid != geteuid() ? -EPERM : view_reset(s->view, path);
 }
 
+/* "SINCE WITH ENV" (view_replace()) */
+static int replace(struct session *s, const char *value, size_t size, const struct caller *who)
+{
+	auto_free char *text = strndup(value, size);
+	long long since;
+	char with[256];
+	int n = 0;
+
+	if (!text)
+		return -ENOMEM;
+	if (who->uid != 0 && who->uid != geteuid())
+		return -EPERM;
+	if (sscanf(text, "%lld %255s %n", &since, with, &n) != 2 || !n)
+		return -EINVAL;
+	return view_replace(s->view, text + n, with, since);
+}
+
 static int control_set(struct session *s, const char *name, const char *value, size_t size,
 	const struct caller *who)
 {
@@ -52,6 +69,8 @@ static int control_set(struct session *s, const char *name, const char *value, s
 		return harvester_ask(s, value, size);
 	if (strcmp(name, CONTROL "reset") == 0)
 		return reset(s, value, size, who);
+	if (strcmp(name, CONTROL "replace") == 0)
+		return replace(s, value, size, who);
 	return -EPERM;
 }
 

@@ -30,6 +30,7 @@ static const struct cmd *const commands[] = {
 	&cmd_clone,
 	&cmd_harvest,
 	&cmd_adopt,
+	&cmd_eject,
 	&cmd_diff,
 	&cmd_undo,
 	&cmd_reset,

@@ -261,6 +261,8 @@ int cmd_open_upper(const struct env_path *p, struct diag *diag)
 			return open_failed(p->root, -ENOTCONN, diag);
 	}
 	rest = p->root ? below(p->root, p->path) : NULL;
+	if (p->root && strcmp(p->root, p->path) == 0)
+		rest = ""; /* the root itself */
 	if (n <= 0 || !rest) {
 		fd = open(p->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		return fd < 0 ? open_failed(p->path, -errno, diag) : fd;

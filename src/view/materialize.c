@@ -38,8 +38,7 @@ static int plain_cfg(const struct str *text, struct str *out)
 	return r;
 }
 
-int materialize_lower(
-	struct store *s, const struct cfg *cfg, struct lower **ret, struct diag *diag)
+int materialize_lower(struct store *s, const struct cfg *cfg, struct lower **ret, struct diag *diag)
 {
 	struct interpreter *py = NULL;
 	struct lock *lock = NULL;
@@ -135,6 +134,35 @@ static int write_tree(struct lower *l, const struct generate_env *env, int env_f
 	return r < 0 ? diag_errno(diag, r, "%s/%s", env->path, cfg_name) : 0;
 }
 
+/* The environment in `env_fd`: its text, and what it lies over. */
+static int read_env(struct store *s, int env_fd, struct str *text, struct cfg *cfg,
+	struct lower **ret, struct diag *diag)
+{
+	int r = io_slurp_at(env_fd, cfg_name, CFG_MAX, text);
+
+	if (r < 0)
+		return diag_errno(diag, r, "%s of the environment", cfg_name);
+	r = cfg_parse(text->p ? text->p : "", text->len, cfg, diag);
+	return r < 0 ? r : materialize_lower(s, cfg, ret, diag);
+}
+
+int materialize_into(struct store *s, int env_fd, int out, const char *path, struct diag *diag)
+{
+	auto_str struct str text = {0};
+	struct cfg cfg = {0};
+	struct lower *l = NULL;
+	int r = check_dest(path, diag);
+
+	if (r == 0)
+		r = read_env(s, env_fd, &text, &cfg, &l, diag);
+	if (r == 0)
+		r = write_tree(
+			l, &(struct generate_env){path, cfg.prompt}, env_fd, out, &text, diag);
+	lower_unref(l);
+	cfg_free(&cfg);
+	return r;
+}
+
 int materialize(struct store *s, int env_fd, const char *dest, struct diag *diag)
 {
 	auto_str struct str text = {0};
@@ -144,14 +172,8 @@ int materialize(struct store *s, int env_fd, const char *dest, struct diag *diag
 	bool made = false;
 	int r = check_dest(dest, diag);
 
-	if (r < 0)
-		return r;
-	r = io_slurp_at(env_fd, cfg_name, CFG_MAX, &text);
-	if (r < 0)
-		return diag_errno(diag, r, "%s of the environment", cfg_name);
-	r = cfg_parse(text.p, text.len, &cfg, diag);
 	if (r == 0)
-		r = materialize_lower(s, &cfg, &l, diag);
+		r = read_env(s, env_fd, &text, &cfg, &l, diag);
 	if (r == 0) {
 		out = open_dest(dest, &made, diag);
 		r = out < 0 ? out

@@ -14,6 +14,11 @@
  * failure leaves nothing behind. */
 int materialize(struct store *s, int env_fd, const char *dest, struct diag *diag);
 
+/* The same into the empty directory `out`, as an environment of the path `path` where it will lie. A failure
+ * leaves a part in it. */
+int materialize_into(
+	struct store *s, int env_fd, int out, const char *path, struct diag *diag);
+
 /* The lower tree of an environment with this pyvenv.cfg. */
 int materialize_lower(
 	struct store *s, const struct cfg *cfg, struct lower **ret, struct diag *diag);

@@ -51,22 +51,30 @@ static int keep_open(struct view *v, struct inode *i)
 
 /* after: what the kernel knows */
 
-static void settle_dir(
-	struct view *v, struct inode *dir, struct lower *was_of, int old, const struct merged *m);
+struct settling {
+	struct view *v;
+	struct lower *was_of; /* the tree that lower directories were of until now */
+	bool incomplete;      /* something points into it still */
+};
+
+static void settle_dir(struct settling *s, struct inode *dir, int old, const struct merged *m);
 
 /* It has no name any more, nor has anything in it. */
-static void forget(struct view *v, struct inode *i)
+static void forget(struct settling *s, struct inode *i)
 {
+	struct view *v = s->v;
 	struct inode **children;
 	size_t n;
 
 	if (i->kind == INODE_DIR) {
 		if (inode_children(v->inodes, i, &children, &n) == 0) {
 			for (size_t k = 0; k < n; k++) {
-				forget(v, children[k]);
+				forget(s, children[k]);
 				inode_put(v->inodes, children[k]);
 			}
 			free(children);
+		} else {
+			s->incomplete = true;
 		}
 		i->lower = NULL;
 		i->upper = false;
@@ -96,8 +104,7 @@ static bool is_dir(const struct merged *m)
 }
 
 /* `i` is a child of `dir`; `old`: the upper directory that `dir` had, or -1. */
-static void settle(
-	struct view *v, struct inode *dir, struct inode *i, struct lower *was_of, int old)
+static void settle(struct settling *s, struct inode *dir, struct inode *i, int old)
 {
 	auto_close int below = -1;
 	struct merged m;
@@ -106,13 +113,13 @@ static void settle(
 		return;
 	if (old >= 0 && i->kind == INODE_DIR)
 		below = openat(old, i->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	events_expire(v->events, dir->id, i->name);
-	if (merge_lookup(v, dir, i->name, &m) < 0)
+	events_expire(s->v->events, dir->id, i->name);
+	if (merge_lookup(s->v, dir, i->name, &m) < 0)
 		m = (struct merged){.what = NAME_NONE};
 	if (i->kind == INODE_DIR && is_dir(&m))
-		settle_dir(v, i, was_of, below, &m);
+		settle_dir(s, i, below, &m);
 	else if (!is_still(i, &m))
-		forget(v, i);
+		forget(s, i);
 }
 
 static void expire_lower(
@@ -138,15 +145,15 @@ static void expire_upper(struct view *v, const struct inode *dir, int fd)
 	listing_free(&l);
 }
 
-/* `dir` shows `m` now. `was_of`: the tree that its lower directory was of until now. */
-static void settle_dir(
-	struct view *v, struct inode *dir, struct lower *was_of, int old, const struct merged *m)
+/* `dir` shows `m` now. */
+static void settle_dir(struct settling *s, struct inode *dir, int old, const struct merged *m)
 {
+	struct view *v = s->v;
 	struct env *env = env_of(dir);
 	struct inode **children;
 	size_t n;
 
-	expire_lower(v, dir, was_of, dir->lower);
+	expire_lower(v, dir, s->was_of, dir->lower);
 	expire_upper(v, dir, old);
 	dir->upper = m->what == NAME_UPPER;
 	dir->lower = m->dir;
@@ -162,10 +169,12 @@ static void settle_dir(
 		expire_upper(v, dir, fd);
 	}
 	events_inval(v->events, dir->id);
-	if (inode_children(v->inodes, dir, &children, &n) < 0)
+	if (inode_children(v->inodes, dir, &children, &n) < 0) {
+		s->incomplete = true;
 		return;
+	}
 	for (size_t k = 0; k < n; k++) {
-		settle(v, dir, children[k], was_of, old);
+		settle(s, dir, children[k], old);
 		inode_put(v->inodes, children[k]);
 	}
 	free(children);
@@ -191,14 +200,15 @@ static int open_trash(struct view *v, const struct env *env, char name[64])
 }
 
 /* Another environment in it is nobody's private change. */
-static int holds_env(int dirfd, const char *name)
+static int holds_env(int dirfd, const char *name, bool is_env)
 {
 	auto_close int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct held_table t = {0};
 	int r = fd < 0 ? 0 : held_read(fd, &t);
 
 	for (size_t k = 0; r == 0 && k < t.n; k++)
-		if (t.p[k].kind == HELD_FILE && strcmp(path_base(t.p[k].path), CFG_NAME) == 0)
+		if (t.p[k].kind == HELD_FILE && strcmp(path_base(t.p[k].path), CFG_NAME) == 0 &&
+			!(is_env && strcmp(t.p[k].path, CFG_NAME) == 0))
 			r = -EBUSY;
 	held_free(&t);
 	return r;
@@ -208,10 +218,11 @@ static int holds_env(int dirfd, const char *name)
 static int reset_name(
 	struct view *v, struct env *env, struct inode *dir, int dirfd, const char *name)
 {
+	struct settling s = {.v = v, .was_of = env->lower};
 	struct inode *i = inode_find(v->inodes, dir, name);
 	auto_close int trash = -1, old = -1;
 	char tmp[64];
-	int r = holds_env(dirfd, name);
+	int r = holds_env(dirfd, name, false);
 
 	if (r == 0 && i)
 		r = keep_open(v, i);
@@ -228,9 +239,9 @@ static int reset_name(
 		r = io_fsync_dir_at(dirfd, ".");
 		events_expire(v->events, dir->id, name);
 		if (i && i->kind == INODE_DIR && merge_lookup(v, dir, name, &m) == 0 && is_dir(&m))
-			settle_dir(v, i, env->lower, old, &m);
+			settle_dir(&s, i, old, &m);
 		else if (i)
-			settle(v, dir, i, env->lower, -1);
+			settle(&s, dir, i, -1);
 		source_changed(v, dir, name);
 		upper_touch(v, dir);
 		events_inval(v->events, dir->id);
@@ -305,6 +316,88 @@ int view_reset(struct view *v, const char *path)
 		pthread_rwlock_unlock(&v->lock);
 	}
 	inode_put(v->inodes, env);
+	inode_put(v->inodes, dir);
+	return r;
+}
+
+/* replace */
+
+/* Structure lock for writing. Its upper directory is another one: that of an ordinary environment.
+ */
+static int become_ordinary(struct view *v, struct env *env, int old)
+{
+	const struct merged m = {.what = NAME_UPPER};
+	struct settling s = {.v = v, .was_of = env->lower};
+	auto_close int fd = upper_open(v, env->dir);
+	struct inode *cfg;
+	struct stat st;
+	int r;
+
+	if (fd < 0)
+		return fd;
+	str_truncate(&env->text, 0);
+	r = io_slurp_at(fd, CFG_NAME, CFG_MAX, &env->text);
+	if (r == 0 && fstatat(fd, CFG_NAME, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		env->time = st.st_mtim;
+	env->lock_kind = CFG_LOCK_ABSENT;
+	env->lower = NULL;
+	free(steal_ptr(env->fault));
+	settle_dir(&s, env->dir, old, &m);
+	if (!s.incomplete)
+		lower_unref(s.was_of);
+	cfg = inode_find(v->inodes, env->dir, CFG_NAME);
+	if (cfg) {
+		events_inval(v->events, cfg->id);
+		inode_put(v->inodes, cfg);
+	}
+	upper_touch(v, env->dir);
+	events_inval(v->events, env->dir->id);
+	return r;
+}
+
+static int replace_locked(struct view *v, struct inode *dir, const char *with, int64_t since)
+{
+	struct env *env = dir->env;
+	struct inode *parent = inode_parent(dir);
+	auto_close int path = -1, fd = -1, old = -1;
+	int r;
+
+	if (!env || env->state != ENV_LIVE || !parent)
+		return -ENOENT;
+	if (env->lock_kind == CFG_LOCK_ABSENT || env->fault)
+		return env->fault ? -EBUSY : -EEXIST;
+	if (env->changed_at >= since)
+		return -ETXTBSY; /* setxattr(2) makes EOPNOTSUPP of EAGAIN */
+	path = upper_open(v, parent);
+	fd = path < 0 ? path : io_open_beneath(path, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	if (fd < 0)
+		return fd;
+	r = holds_env(fd, dir->name, true);
+	if (r == 0)
+		r = keep_open(v, dir);
+	if (r < 0)
+		return r;
+	old = openat(fd, dir->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (old < 0 || renameat2(fd, with, fd, dir->name, RENAME_EXCHANGE) < 0)
+		return -errno;
+	r = become_ordinary(v, env, old);
+	return r < 0 ? r : io_fsync_dir_at(fd, ".");
+}
+
+int view_replace(struct view *v, const char *env, const char *with, int64_t since)
+{
+	struct inode *dir = NULL;
+	int r = v->read_only				     ? -EROFS
+		: !name_temporary(with) || strchr(with, '/') ? -EINVAL
+							     : view_walk(v, env, &dir);
+
+	if (r == 0)
+		r = env_check(v, dir);
+	if (r == 0) {
+		pthread_rwlock_wrlock(&v->lock);
+		r = replace_locked(v, dir, with, since);
+		pthread_rwlock_unlock(&v->lock);
+	}
 	inode_put(v->inodes, dir);
 	return r;
 }

@@ -163,6 +163,10 @@ void view_harvest_stop(struct view *v);
  * can not be shown; -EINVAL: pyvenv.cfg itself; -EROFS. */
 int view_reset(struct view *v, const char *path);
 #define RESET_TRASH ".venvfs/trash"
+/* The directory `with` beside the environment's upper directory, an ordinary environment, takes its place,
+ * and gets the old one in exchange: one rename. `since`: -ETXTBSY if anything was changed after that
+ * (CLOCK_MONOTONIC, nanoseconds). -EEXIST: it is an ordinary one; else as view_reset(). */
+int view_replace(struct view *v, const char *env, const char *with, int64_t since);
 void view_settled(struct view *v); /* the kernel has heard of what was done before, or soon will */
 
 /* the whole */
