@@ -113,6 +113,7 @@ int copyup(struct view *v, struct inode *i, uint64_t limit)
 {
 	auto_str struct str text = {0};
 	auto_close int dirfd = -1, fd = -1;
+	auto_unlocked struct unlocked open = {.fd = -1};
 	struct timespec mtime = {0};
 	struct inode *dir = i->unlinked ? NULL : inode_parent(i);
 	mode_t mode = 0644;
@@ -132,6 +133,8 @@ int copyup(struct view *v, struct inode *i, uint64_t limit)
 	}
 	if (dirfd < 0)
 		return dirfd;
+	if (dir)
+		upper_unlock_at(v, dir, dirfd, &open);
 	if (i->kind == INODE_LINK)
 		return dir ? copyup_link(v, dir, i, dirfd) : -ENOENT;
 	if (i->kind == INODE_LAZY) {
@@ -175,6 +178,7 @@ int copyup_name(struct view *v, struct inode *dir, const char *name, const struc
 {
 	auto_str struct str text = {0}, path = {0};
 	auto_close int dirfd = -1, fd = -1;
+	auto_unlocked struct unlocked open = {.fd = -1};
 	struct inode *i = inode_find(v->inodes, dir, name);
 	struct env *env = env_of(dir);
 	const struct lower_entry *e = m->lower;
@@ -195,6 +199,7 @@ int copyup_name(struct view *v, struct inode *dir, const char *name, const struc
 	dirfd = upper_open(v, dir);
 	if (dirfd < 0)
 		return dirfd;
+	upper_unlock_at(v, dir, dirfd, &open);
 	if (e->type == LOWER_LINK)
 		return symlinkat(e->target, dirfd, name) < 0 ? -errno : 0;
 	if (!d) {

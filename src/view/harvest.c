@@ -124,8 +124,10 @@ static char *info_of(const char *site, const char *path)
 
 static int keep(struct harvesting *k, const char *info, int r, const struct diag *why)
 {
-	return r == -EINVAL ? report(k, HARVEST_KEPT, path_base(info), "", NULL, diag_text(why, r))
-			    : r;
+	/* EACCES: not even its owner may read it */
+	return r == -EINVAL || r == -EACCES
+		       ? report(k, HARVEST_KEPT, path_base(info), "", NULL, diag_text(why, r))
+		       : r;
 }
 
 static int read_crop(struct harvesting *k, const char *info)

@@ -114,11 +114,13 @@ static int set_upper(struct view *v, struct inode *i, const struct stat *st, uns
 static int set_dir(struct view *v, struct inode *i, const struct stat *st, unsigned what,
 	const struct caller *who)
 {
+	auto_unlocked struct unlocked modes = {.fd = -1};
 	auto_close int fd = -1;
 	int r = upper_ensure(v, i);
 
 	if (r < 0)
 		return r;
+	upper_hold_modes(&modes); /* or somebody else puts the old one back */
 	r = fd = upper_open(v, i);
 	return r < 0 ? r : change(fd, st, what, who);
 }

@@ -105,8 +105,14 @@ int upper_clear_marks(int dirfd, const char *name);
 struct unlocked {
 	int fd; /* O_PATH, or -1 */
 	mode_t mode;
+	bool held; /* nobody else changes modes of directories */
+	struct view *view;
+	uint64_t id; /* whose mode the kernel may have asked for meanwhile */
 };
 void upper_unlock(struct view *v, struct inode *dir, struct unlocked *ret);
+/* The same where nothing new is read: structure lock for reading. `dirfd` is `dir`'s. */
+void upper_unlock_at(struct view *v, struct inode *dir, int dirfd, struct unlocked *ret);
+void upper_hold_modes(struct unlocked *ret); /* none of the above until the scope ends */
 void upper_lock(struct unlocked *u);
 #define auto_unlocked __attribute__((cleanup(upper_lock)))
 /* Gives what the daemon made as root to the caller. */

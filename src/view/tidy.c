@@ -100,8 +100,9 @@ static bool is_in_place(const struct tidying *t, const char *path)
 }
 
 /* The marks of one directory, inside of it and beside it. */
-static int unhide(int top, const char *path)
+static int unhide(struct tidying *t, int top, const char *path)
 {
+	auto_unlocked struct unlocked open = {.fd = -1}, open_up = {.fd = -1};
 	auto_close int fd = io_open_beneath(top, path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
 	auto_free char *parent = strndup(path, (size_t)(path_base(path) - path));
 	auto_close int up = -1;
@@ -111,6 +112,8 @@ static int unhide(int top, const char *path)
 	up = io_open_beneath(top, parent, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
 	if (up < 0)
 		return up;
+	upper_unlock_at(t->v, t->top, fd, &open);
+	upper_unlock_at(t->v, t->top, up, &open_up);
 	upper_unwhiteout(up, path_base(path));
 	return unlinkat(fd, WHITEOUT_OPAQUE, 0) < 0 && errno != ENOENT ? -errno : 0;
 }
@@ -133,7 +136,7 @@ static int unhide_all(struct tidying *t, int top)
 		r = lock_unchanged(t);
 		if (r < 0)
 			break;
-		r = unhide(top, h->path);
+		r = unhide(t, top, h->path);
 		any = any || r == 0;
 		pthread_rwlock_unlock(&t->v->lock);
 	}
@@ -400,6 +403,7 @@ static void keep_time(int fd, const struct stat *st)
 
 static int tidy_dir(struct tidying *t, struct tidy_dir *d, unsigned depth)
 {
+	auto_unlocked struct unlocked open = {.fd = -1};
 	struct listing l = {0};
 	struct stat st;
 	int r = depth > DEPTH_MAX ? -ENAMETOOLONG : listing_read(d->fd, &l);
@@ -412,12 +416,14 @@ static int tidy_dir(struct tidying *t, struct tidy_dir *d, unsigned depth)
 	if (r == 0)
 		r = lock_unchanged(t);
 	if (r == 0) {
+		upper_unlock_at(t->v, d->dir ? d->dir : t->top, d->fd, &open);
 		for (size_t i = 0; r >= 0 && i < l.n; i++)
 			if (strcmp(l.p[i], "RECORD") != 0)
 				r = tidy_name(t, d, l.p[i]);
 		if (r >= 0 && listing_have(&l, "RECORD"))
 			r = tidy_name(t, d, "RECORD");
 		keep_time(d->fd, &st);
+		upper_lock(&open);
 		pthread_rwlock_unlock(&t->v->lock);
 	}
 	listing_free(&l);

@@ -35,6 +35,7 @@ static void set_dir_time(int fd, struct timespec t)
 int upper_ensure(struct view *v, struct inode *dir)
 {
 	auto_close int parent = -1, fd = -1;
+	auto_unlocked struct unlocked open = {.fd = -1};
 	struct inode *up = inode_parent(dir);
 	struct timespec own, above;
 	struct stat st;
@@ -54,6 +55,7 @@ int upper_ensure(struct view *v, struct inode *dir)
 		return -errno;
 	above = st.st_mtim;
 	own = attr_dir_time(v, dir, NULL);
+	upper_unlock_at(v, up, parent, &open);
 	if (mkdirat(parent, dir->name, 0755) < 0 && errno != EEXIST)
 		return -errno;
 	fd = openat(parent, dir->name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -191,28 +193,64 @@ static int chmod_handle(int fd, mode_t mode)
 	return chmod(proc, mode) < 0 ? -errno : 0;
 }
 
+/* A thread may have several directories open to it. */
+static pthread_mutex_t modes = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+
+void upper_hold_modes(struct unlocked *ret)
+{
+	pthread_mutex_lock(&modes);
+	ret->held = true;
+}
+
+/* Takes the descriptor over if it did something. */
+static bool unlock_fd(int *fd, struct unlocked *ret)
+{
+	struct stat st;
+
+	upper_hold_modes(ret);
+	if (fstat(*fd, &st) < 0 || (st.st_mode & S_IRWXU) == S_IRWXU ||
+		chmod_handle(*fd, (st.st_mode & 07777) | S_IRWXU) < 0)
+		return false;
+	ret->mode = st.st_mode & 07777;
+	ret->fd = steal_fd(fd);
+	return true;
+}
+
 void upper_unlock(struct view *v, struct inode *dir, struct unlocked *ret)
 {
 	auto_close int fd = -1;
 	struct merged m;
-	struct stat st;
 
 	if (geteuid() == 0 || !dir->upper || !inode_parent(dir))
 		return;
 	fd = upper_open(v, dir);
-	if (fd < 0 || fstat(fd, &st) < 0 || (st.st_mode & S_IRWXU) == S_IRWXU ||
-		chmod_handle(fd, (st.st_mode & 07777) | S_IRWXU) < 0)
-		return;
-	*ret = (struct unlocked){.fd = steal_fd(&fd), .mode = st.st_mode & 07777};
-	if (!dir->env && merge_lookup(v, inode_parent(dir), dir->name, &m) == 0)
+	if (fd >= 0 && unlock_fd(&fd, ret) && !dir->env &&
+		merge_lookup(v, inode_parent(dir), dir->name, &m) == 0)
 		dir->lower = m.dir;
+}
+
+void upper_unlock_at(struct view *v, struct inode *dir, int dirfd, struct unlocked *ret)
+{
+	auto_close int fd = -1;
+
+	if (geteuid() == 0)
+		return;
+	fd = fcntl(dirfd, F_DUPFD_CLOEXEC, 3);
+	if (fd >= 0 && unlock_fd(&fd, ret)) {
+		ret->view = v;
+		ret->id = dir->id;
+	}
 }
 
 void upper_lock(struct unlocked *u)
 {
-	if (u->fd < 0)
-		return;
-	chmod_handle(u->fd, u->mode);
-	close(u->fd);
-	u->fd = -1;
+	if (u->fd >= 0) {
+		chmod_handle(u->fd, u->mode);
+		close(steal_fd(&u->fd));
+		if (u->view)
+			events_inval(u->view->events, u->id);
+	}
+	if (u->held)
+		pthread_mutex_unlock(&modes);
+	u->held = false;
 }

@@ -4,6 +4,7 @@
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from prepared import Prepared, site
@@ -147,3 +148,50 @@ for call in (lambda: open("demo/new", "w"), lambda: os.unlink("demo/a.py"), lamb
     subprocess.run([*steps, "import os; os.chdir('open/dir'); os.umask(0); os.close(os.open('su', os.O_CREAT | os.O_WRONLY, 0o4755))"],
                    cwd=top, check=True)
     assert (top / "open/dir/su").stat().st_mode & 0o7777 == 0o4755 and (top / "open/dir/su").stat().st_uid == other_user.uid
+
+
+# In directories that can not be written to, files can, also those below; what a harvest does there nobody notices.
+IN_READ_ONLY = """
+import os, sys
+os.chdir(sys.argv[1])
+for d in ("demo", "demo/sub"):
+    os.chmod(d, 0o555)
+with open("demo/a.py", "a") as f:
+    f.write("more\\n")
+os.truncate("demo/sub/b.py", 1)
+os.utime("other/d.py", (1, 1))
+with open("demo/sub/deep/c.py", "r+") as f:
+    f.write("C")
+os.unlink("demo/sub/deep/c.py")
+open("demo/sub/deep/new.py", "w").close()
+for directory, dirs, files in os.walk("demo"):
+    dirs.sort()
+    print(directory, oct(os.stat(directory).st_mode), [(f, open(directory + "/" + f).read()) for f in sorted(files)])
+"""
+
+
+def test_files_in_directories_that_can_not_be_written(theirs, other_user, debian_python):
+    top, native, again = theirs
+    seen = other_user.run(debian_python, "-c", IN_READ_ONLY, top).stdout
+    assert seen == other_user.run(debian_python, "-c", IN_READ_ONLY, native).stdout and "0o40555" in seen
+    again()
+    code = IN_READ_ONLY[IN_READ_ONLY.index("for directory"):]
+    seen = other_user.run(debian_python, "-c", "import os, sys; os.chdir(sys.argv[1])\n" + code, top).stdout
+    assert seen == other_user.run(debian_python, "-c", "import os, sys; os.chdir(sys.argv[1])\n" + code, native).stdout
+
+
+def test_harvest_where_the_owner_may_not_read_or_write(theirs, other_user, debian_python):
+    """A file that can not be read leaves its distribution private; a directory that can not be written to is no hindrance."""
+    top, _, _ = theirs
+    names = "".join(f"install(sys.argv[2], {name!r})\n" for name in ("free", "shut"))
+    (other_user.tmp / "model.py").write_bytes((Path(__file__).parent / "model.py").read_bytes())
+    other_user.run(debian_python, "-c", f"import sys; sys.path.insert(0, sys.argv[1]); from model import install\n{names}",
+                   other_user.tmp, top)
+    other_user.run("chmod", "200", f"{top}/shut/m.py")
+    other_user.run("chmod", "555", f"{top}/free", f"{top}/free/sub")
+    before = other_user.run("sh", "-c", f"cd {top} && ls -lR --time-style=+ free shut | grep -v total").stdout
+    env = Path(top).parents[2]
+    told = other_user.venvfs("harvest", env).stdout
+    assert "free" in told and "shut" in told and "Permission denied" in told, told
+    assert other_user.run("sh", "-c", f"cd {top} && ls -lR --time-style=+ free shut | grep -v total").stdout == before
+    other_user.run("chmod", "755", f"{top}/free", f"{top}/free/sub")
