@@ -183,7 +183,7 @@ def install(site, name):
 class Walk:
     def __init__(self, sides, seed):
         self.sides, self.random, self.handles, self.dirs = sides, random.Random(seed), [], []
-        self.n = self.n_installed = 0
+        self.n = 0
 
     def known(self, kinds="fd"):
         found = []
@@ -415,8 +415,11 @@ class Walk:
         self.dirs.clear()
 
     def install(self):
-        self.n_installed += 1
-        name = f"pkg{self.n_installed}"
+        """Another, or one that was there once and of which something may be left."""
+        name = f"pkg{self.random.randrange(4)}"
+        self.sides.both("uninstall", lambda p: remove_tree(f"{p}/{name}-1.0.dist-info"), ".")
+        if self.random.random() < 0.7:
+            self.sides.both("uninstall", lambda p: remove_tree(f"{p}/{name}"), ".")
         made = self.sides.both("install", lambda p: install(p, name), ".")
         if not isinstance(made, str):
             self.sides.originals.update(made)

@@ -24,8 +24,8 @@ WHEELS = {
     "one": {"ns/one.py": "1\n", "ns/both/one.py": "1\n", "ns/shared.py": "one\n"},
     "two": {"ns/two.py": "2\n", "ns/both/two.py": "2\n"},
 }
-N_OPERATIONS = int(os.environ.get("VENVFS_TEST_OPERATIONS", "1200"))  # of each seed
-N_SEEDS = int(os.environ.get("VENVFS_TEST_SEEDS", "6"))
+STEPS = int(os.environ.get("VENVFS_TEST_STEPS", "1200"))  # of each seed
+SEEDS = int(os.environ.get("VENVFS_TEST_SEEDS", "6"))
 ROUND = 1200  # operations on one environment: after many more it has little left of the view
 
 
@@ -121,30 +121,30 @@ def remount(mount, walk, bystander):
     walk.sides.log.append("remount")
 
 
-@pytest.mark.parametrize("seed", range(N_SEEDS))
+@pytest.mark.parametrize("seed", range(SEEDS))
 def test_random_changes(venvfs, ready, mounts, root, tmp_path, seed):
     mount = mounts(root)
     bystander = Bystander(venvfs, mount, ready[1])
     chance = random.Random(seed)
     try:
-        for first in range(0, N_OPERATIONS, ROUND):
+        for first in range(0, STEPS, ROUND):
             name = f"x{first}"
             sides = beside(venvfs, mount, ready[1], tmp_path, name)
             walk = Walk(sides, f"{seed}.{first}")
             try:
-                for n in range(min(ROUND, N_OPERATIONS - first)):
+                for n in range(min(ROUND, STEPS - first)):
                     walk.step()
                     now = chance.random()
                     if now < 0.002:
                         remount(mount, walk, bystander)
                         sides.compare()
-                    elif now < 0.004:
+                    elif now < 0.010:
                         venvfs("harvest", mount.path / name)
                         sides.log.append("harvest")
                         sides.compare()
-                    elif now < 0.008:
+                    elif now < 0.020:
                         walk.install()
-                    elif now < 0.012:
+                    elif now < 0.025:
                         sides.compare()
                         drop_caches()
             finally:
@@ -181,7 +181,7 @@ def test_random_changes_at_once(venvfs, ready, mounts, root, tmp_path):
     def work(k):
         walk = Walk(tops[k], 100 + k)
         try:
-            for n in range(N_OPERATIONS // 3):
+            for n in range(STEPS // 3):
                 walk.step()
                 if n % 200 == 199:
                     venvfs("harvest", mount.path / f"e{k // 2}")
