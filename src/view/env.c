@@ -365,7 +365,7 @@ int env_publish(struct view *v, struct inode *dir, struct str *text, const struc
 	struct timespec time;
 	struct env_plan p = {0};
 	struct diag why = {0};
-	bool live;
+	bool live, keyless;
 	int r;
 
 	pthread_rwlock_rdlock(&v->lock);
@@ -386,11 +386,14 @@ int env_publish(struct view *v, struct inode *dir, struct str *text, const struc
 		cfg_free(&p.cfg);
 		return r;
 	}
+	keyless = p.cfg.lock_kind == CFG_LOCK_ABSENT;
 	r = complete_text(v, dir, text, &p.cfg);
 	if (r == 0 && p.cfg.lock_kind != CFG_LOCK_ABSENT) {
 		r = env_plan_lower(v, &p, false);
 		if (r == 0 && !p.have_lower && !live)
 			r = env_plan_without_dists(v, &p);
+		if (r == 0 && keyless && !live && p.cfg.lock_kind == CFG_LOCK_NONE)
+			r = env_plan_leave_bin(&p, fd);
 	}
 	if (r == 0)
 		r = write_cfg(v, dir, fd, text, &p.cfg, who, &time);

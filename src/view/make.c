@@ -55,8 +55,8 @@ static int hides_dir(struct inode *dir, const char *name)
 	const struct lower_entry *e = NULL;
 	int r;
 
-	if (!dir->lower || !env || !env->lower)
-		return 0;
+	if (!dir->lower || !env || !env->lower || env->state == ENV_GHOST)
+		return 0; /* of a dissolved one nothing will show again */
 	r = lower_lookup(env->lower, dir->lower, name, &e);
 	return r < 0 ? r : e && e->type == LOWER_DIR;
 }

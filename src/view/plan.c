@@ -8,7 +8,9 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "view/listing.h"
 
+#include <fcntl.h>
 #include <string.h>
 
 void env_plan_free(struct env_plan *p)
@@ -112,4 +114,25 @@ int env_plan_generation(struct view *v, struct env_plan *p, int dirfd)
 	p->cfg.lock = wanted;
 	p->fault = fault;
 	return r == -ENOENT ? 0 : r;
+}
+
+int env_plan_leave_bin(const struct env_plan *p, int dirfd)
+{
+	auto_close int fd = openat(dirfd, "bin", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct lower_dir *bin = NULL;
+	struct listing l = {0};
+	int r;
+
+	if (fd < 0)
+		return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 : -errno;
+	r = listing_read(fd, &l);
+	if (r == 0 && l.n == 0)
+		r = lower_walk(p->lower, "bin", &bin);
+	if (r == 0 && bin)
+		r = lower_load(p->lower, bin);
+	for (size_t i = 0; r == 0 && bin && i < bin->n; i++)
+		if (bin->entries[i].type == LOWER_LINK)
+			r = upper_whiteout(fd, bin->entries[i].name);
+	listing_free(&l);
+	return r;
 }

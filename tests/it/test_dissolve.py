@@ -191,6 +191,34 @@ def test_clear_by_each_python(python, mount, prepared, other, tools):
         subprocess.run([x / "bin/python", "-c", ""], check=True)
 
 
+@pytest.mark.parametrize("before", [None, untouched, changed])
+def test_copies(python, before, mount, prepared, other):
+    """venv makes bin/, then pyvenv.cfg, and then copies the interpreter: it must not find it there."""
+    x = mount.path / "x"
+    if before:
+        before(prepared.env(x))
+    subprocess.run([python, "-m", "venv", "--clear", "--copies", "--without-pip", x], check=True)
+    assert not (x / "bin/python3").is_symlink() and (x / "bin/python3").read_bytes() == python.read_bytes()
+    assert deletions(mount, "x") == []
+    mount.venvfs("harvest", x)
+    assert not (x / "bin/python3").is_symlink()
+
+
+@pytest.mark.parametrize("which", CLEAR)
+def test_what_comes_after_a_clear(which, mount, prepared, other, tools, debian_python):
+    """A lock that is put into a cleared environment shows, also before anything was harvested."""
+    if which != "venv" and not (tools / which).exists():
+        pytest.skip(f"no {which} among the tools")
+    for before in (untouched, changed):
+        x = prepared.env(mount.path / "x")
+        before(x)
+        make_anew(which, tools, debian_python, x)
+        (x / "pyvenv.cfg").write_bytes(prepared.cfg)
+        assert (site(x) / "demo/sub/a.py").read_text() == "name = 'sub/a'\n"
+        subprocess.run([x / "bin/python", "-B", "-c", "import demo, ns.one, ns.two"], check=True)
+        subprocess.run(["rm", "-r", x], check=True)
+
+
 def test_virtualenv_over(mount, prepared, other, tools, debian_python):
     if not (tools / "virtualenv").exists():
         pytest.skip("no virtualenv among the tools")
