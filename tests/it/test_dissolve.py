@@ -15,7 +15,8 @@ from prepared import Prepared, private, site
 
 COUNT = int(os.environ.get("VENVFS_DISSOLVE", "50"))
 WHEELS = {
-    "demo": {"files": {f"demo/{d}{f}.py": f"name = '{d}{f}'\n" for d in ("", "sub/", "sub/deep/", "sub/deep/er/") for f in ("__init__", "a", "b")},
+    "demo": {"files": {f"demo/{d}{f}.py": f"name = '{d}{f}'\n"
+                       for d in ("", "sub/", "sub/deep/", "sub/deep/er/") for f in ("__init__", "a", "b")},
              "data": {"share/demo/notes": "notes\n"}, "entry_points": {"console_scripts": {"demo": "demo:main"}}},
     # more than one reply of READDIR takes
     "many": {"files": {f"many/{'x' * 60}{i}.py": "" for i in range(300)}},
@@ -59,7 +60,8 @@ for i in range(count):
     what(env, "%s/lib/%s/site-packages" % (env, lib))
     try:
         if how == "rmtree": shutil.rmtree(env)
-        else: subprocess.run({"rm": ["rm", "-r", env], "rm -f": ["rm", "-rf", env], "find": ["find", env, "-depth", "-delete"]}[how], check=True)
+        elif how == "find": subprocess.run(["find", env, "-depth", "-delete"], check=True)
+        else: subprocess.run(how.split() + ["-r", env], check=True)
     except Exception as e:
         sys.exit("%d, after %s: %r" % (i, what.__name__, e))
     left = [d for d in (root, upper) if set(os.listdir(d)) != others]
@@ -90,7 +92,8 @@ def other(prepared, mount):
 
 
 def contents(env):
-    return {str(p.relative_to(env)): p.read_bytes() if p.is_file() and not p.is_symlink() else None for p in env.rglob("*")}
+    return {str(p.relative_to(env)): p.read_bytes() if p.is_file() and not p.is_symlink() else None
+            for p in env.rglob("*")}
 
 
 def loop(python, how, mount, prepared, count=COUNT):
@@ -138,12 +141,14 @@ def changed(env):
 CLEAR = {
     "venv": lambda tools, python, env: [python, "-m", "venv", "--clear", "--without-pip", env],
     "uv": lambda tools, python, env: [tools / "uv", "--offline", "venv", "-q", "--clear", "--python", python, env],
-    "virtualenv": lambda tools, python, env: [tools / "virtualenv", "-q", "--clear", "--no-seed", "--no-download", "-p", python, env],
+    "virtualenv": lambda tools, python, env: [
+        tools / "virtualenv", "-q", "--clear", "--no-seed", "--no-download", "-p", python, env],
 }
 
 
 def make_anew(which, tools, python, env):
-    cache = {"UV_CACHE_DIR": str(env.parent.parent / "uv-cache"), "XDG_DATA_HOME": str(env.parent.parent / "tools-data")}
+    tmp = env.parent.parent
+    cache = {"UV_CACHE_DIR": str(tmp / "uv-cache"), "XDG_DATA_HOME": str(tmp / "tools-data")}
     environ = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "UV_", "VIRTUALENV"))}
     r = subprocess.run([str(a) for a in CLEAR[which](tools, python, env)], stdout=subprocess.PIPE,
                        stderr=subprocess.STDOUT, text=True, env={**environ, **cache})
@@ -227,7 +232,8 @@ def test_virtualenv_over(mount, prepared, other, tools, debian_python):
         before(x)
         shown = set(contents(x))
         argv = [a for a in CLEAR["virtualenv"](tools, debian_python, x) if a != "--clear"]
-        subprocess.run([str(a) for a in argv], check=True, env={**os.environ, "XDG_DATA_HOME": str(x.parent.parent / "data2")})
+        data = str(mount.path.parent / "tools-data")
+        subprocess.run([str(a) for a in argv], check=True, env={**os.environ, "XDG_DATA_HOME": data})
         assert shown - set(contents(x)) == set()
         subprocess.run([x / "bin/python", "-B", "-c", "import demo.b"], check=True)
         subprocess.run(["rm", "-r", x], check=True)
@@ -253,7 +259,8 @@ def test_open_files_go_on(mount, prepared, other):
 def test_a_process_is_in_it(mount, prepared, other):
     """Its directory goes, it does not; as natively, it can name nothing there any more."""
     x = prepared.env(mount.path / "x")
-    with subprocess.Popen([x / "bin/python", "-B", "-c", "import demo; print(1, flush=True); input(); import json, decimal; print(2)"],
+    code = "import demo; print(1, flush=True); input(); import json, decimal; print(2)"
+    with subprocess.Popen([x / "bin/python", "-B", "-c", code],
                           cwd=site(x), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as p:
         assert p.stdout.readline() == "1\n"
         subprocess.run(["rm", "-r", x], check=True)
