@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+import work_dissolve  # noqa: E402
 import work_envs  # noqa: E402
 import work_import  # noqa: E402
 import work_store  # noqa: E402
@@ -28,6 +29,7 @@ WORKS = {
     "make": (work_envs.make, "make an environment from what store and cache have"),
     "clone": (work_envs.clone, "clone it"),
     "remove": (work_envs.remove, "delete it"),
+    "dissolve": (work_dissolve.dissolve, "environments that go, by rm, rmtree and --clear; a loop of 1,000"),
     "empty": (work_envs.empty, "make an environment with pip alone"),
     "requests": (work_import.ask, "what an import asks the daemon, by strace"),
     "warm": (work_import.warm, "import where everything is warm"),
