@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -190,6 +191,8 @@ def test_the_daemon_killed_after_it(venvfs, env, mount):
     venvfs("eject", "e")
     os.kill(mount.pid, 9)
     wait_for_end(mount.pid)
+    while mount.alive():  # its last thread lets go of the connection
+        time.sleep(0.02)
     venvfs("mount", mount.path, "--harvest", "no")
     mount.pid = mount.status()["pid"]
     runs(env)

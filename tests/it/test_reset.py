@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -242,6 +243,8 @@ def test_the_daemon_killed_after_it(venvfs, env, mount):
     venvfs("reset", "e")
     os.kill(mount.pid, signal.SIGKILL)
     wait_for_end(mount.pid)
+    while mount.alive():  # its last thread lets go of the connection
+        time.sleep(0.02)
     venvfs("mount", mount.path, "--harvest", "no")
     mount.pid = mount.status()["pid"]
     assert tree(env) == before
