@@ -147,13 +147,13 @@ struct row {
 	int steps; /* undos to it; negative: redos */
 };
 
-static void print_time(const struct generation *g, char ret[32])
+static void print_time(const struct generation *g, bool now, char ret[32])
 {
 	time_t t = (time_t)g->time;
 	struct tm tm;
 
 	if (!g->time)
-		strcpy(ret, "now");
+		strcpy(ret, now ? "now" : "at first");
 	else if (!localtime_r(&t, &tm) || !strftime(ret, 32, "until %Y-%m-%d %H:%M:%S", &tm))
 		strcpy(ret, "before");
 }
@@ -165,7 +165,7 @@ static int print_row(struct store *s, const struct row *row, const struct genera
 	int r = get_lock(s, row->g, &lock, NULL);
 
 	format_lock(row->g, name);
-	print_time(row->g, when);
+	print_time(row->g, row->steps == 0, when);
 	if (r == -ENOMEM)
 		return r;
 	if (r < 0) {

@@ -52,6 +52,11 @@ static int append(int dirfd, const char *word, const struct generation *g)
 
 int generations_leave(int dirfd, const struct generation *left)
 {
+	struct stat st;
+
+	/* every history begins so: an environment that was given its lock needs no file for that */
+	if (left->none && fstatat(dirfd, file_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -errno;
 	return append(dirfd, "", left);
 }
 
@@ -134,13 +139,13 @@ static int step(struct generations *g, const struct generation *left, const stru
 
 int generations_read(int dirfd, const struct generation *now, struct generations *ret)
 {
-	struct line line, announced = {0}, left = {0}, left_announced = {0};
+	struct line line, announced = {0}, left = {.g.none = true}, left_announced = {0};
 	auto_str struct str text = {0};
-	bool have_left = false;
 	int r = io_slurp_at(dirfd, file_name, FILE_MAX, &text);
 
-	if (r < 0)
-		return r == -ENOENT ? 0 : r;
+	if (r < 0 && r != -ENOENT)
+		return r;
+	r = 0;
 	for (const char *p = text.p; r == 0 && p && *p;) {
 		size_t n = strcspn(p, "\n");
 
@@ -149,16 +154,14 @@ int generations_read(int dirfd, const struct generation *now, struct generations
 		} else if (line.meant) {
 			announced = line;
 		} else {
-			if (have_left)
-				r = step(ret, &left.g, &line.g, &left_announced);
+			r = step(ret, &left.g, &line.g, &left_announced);
 			left = line;
 			left_announced = announced;
 			announced = (struct line){0};
-			have_left = true;
 		}
 		p += n + (p[n] == '\n');
 	}
-	if (r == 0 && have_left)
+	if (r == 0)
 		r = step(ret, &left.g, now, &left_announced);
 	return r;
 }

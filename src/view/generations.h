@@ -19,7 +19,7 @@ bool generation_equal(const struct generation *a, const struct generation *b);
 /* False for an ordinary environment's. */
 bool generation_of_cfg(const struct cfg *cfg, struct generation *ret);
 
-/* Durably, in front of the change itself. `dirfd`: the environment's upper directory. */
+/* Durably, in front of the change itself; "none" only where there is a history. `dirfd`: the environment's upper directory. */
 int generations_leave(int dirfd, const struct generation *left);
 /* Says that the change about to be made takes the last one back (or makes it again): a switch to
  * `to`. */
@@ -31,7 +31,7 @@ struct generations {
 	struct generation *undone; /* what redo leads to, the last is next */
 	size_t n_past, cap_past, n_undone, cap_undone;
 };
-/* As seen from `now`, the present one. No file is an empty history. Free it on failure too. */
+/* As seen from `now`, the present one. A history begins with "none". Free it on failure too. */
 int generations_read(int dirfd, const struct generation *now, struct generations *ret);
 void generations_free(struct generations *g);
 

@@ -273,11 +273,12 @@ static int drop_file(struct tidying *t, struct inode *dir, int dirfd, const char
 /* directories */
 
 struct tidy_dir {
+	const struct tidy_dir *above; /* NULL: the environment's own */
+	const char *name;
 	int fd;
 	const char *path;
 	struct lower_dir *lower; /* what it lies over; NULL: nothing, or it hides it */
-	struct inode *dir;	 /* NULL: the kernel does not know it */
-	bool left;		 /* something stays in it */
+	struct inode *dir;	 /* with the structure lock; NULL: the kernel does not know it */
 };
 
 static int tidy_dir(struct tidying *t, struct tidy_dir *d, unsigned depth);
@@ -364,7 +365,7 @@ static int tidy_below(struct tidying *t, struct tidy_dir *d, const char *name, u
 	auto_close int fd = io_open_beneath(d->fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	auto_str struct str path = {0};
 	const struct lower_entry *e = NULL;
-	struct tidy_dir below = {.fd = fd};
+	struct tidy_dir below = {.above = d, .name = name, .fd = fd};
 	struct stat st;
 	char mark[NAME_MAX + 1];
 	int r = 0;
@@ -385,12 +386,23 @@ static int tidy_below(struct tidying *t, struct tidy_dir *d, const char *name, u
 			fstatat(d->fd, mark, &st, AT_SYMLINK_NOFOLLOW) < 0))
 		below.lower = e->dir;
 	below.path = path.p;
-	pthread_rwlock_rdlock(&t->v->lock);
-	below.dir = d->dir ? inode_find(t->v->inodes, d->dir, name) : NULL;
-	pthread_rwlock_unlock(&t->v->lock);
-	r = tidy_dir(t, &below, depth + 1);
-	inode_put(t->v->inodes, below.dir);
-	return r;
+	return tidy_dir(t, &below, depth + 1);
+}
+
+/* What the kernel knows of it at this moment: it may not have when the walk came by. Referenced, or
+ * NULL. With the structure lock. */
+static struct inode *find_inode(struct tidying *t, const struct tidy_dir *d)
+{
+	struct inode *up, *i;
+
+	if (!d->above) {
+		inode_ref(t->v->inodes, t->top);
+		return t->top;
+	}
+	up = find_inode(t, d->above);
+	i = up ? inode_find(t->v->inodes, up, d->name) : NULL;
+	inode_put(t->v->inodes, up);
+	return i;
 }
 
 /* What a directory shows of its time is the upper's: it stays as it is. */
@@ -416,6 +428,7 @@ static int tidy_dir(struct tidying *t, struct tidy_dir *d, unsigned depth)
 	if (r == 0)
 		r = lock_unchanged(t);
 	if (r == 0) {
+		d->dir = find_inode(t, d);
 		upper_unlock_at(t->v, d->dir ? d->dir : t->top, d->fd, &open);
 		for (size_t i = 0; r >= 0 && i < l.n; i++)
 			if (strcmp(l.p[i], "RECORD") != 0)
@@ -424,6 +437,7 @@ static int tidy_dir(struct tidying *t, struct tidy_dir *d, unsigned depth)
 			r = tidy_name(t, d, "RECORD");
 		keep_time(d->fd, &st);
 		upper_lock(&open);
+		inode_put(t->v->inodes, d->dir);
 		pthread_rwlock_unlock(&t->v->lock);
 	}
 	listing_free(&l);
@@ -460,7 +474,7 @@ int tidy(struct view *v, struct inode *dir, uint64_t changes, const struct held_
 		.known = known,
 		.n_known = n_known};
 	auto_close int path = -1, fd = -1;
-	struct tidy_dir top = {.path = "", .dir = dir};
+	struct tidy_dir top = {.path = ""};
 	int r = prepare(&t);
 
 	if (r == 0) {

@@ -105,7 +105,7 @@ def test_list(venvfs, env, sync):
     assert lines[1:3] == [" ~ one 1.0 -> 2.0", " + two 1.0"]
     assert lines[3].startswith("  until 2") and lines[3].endswith("  1 distribution")
     assert lines[4] == " + one 1.0"
-    assert lines[5].startswith("  until 2") and lines[5].endswith("  none  0 distributions")
+    assert lines[5] == "  at first  none  0 distributions"
     assert len(lines) == 6
 
 
