@@ -31,22 +31,25 @@ static uint64_t lower_hash(const struct lower_dir *d)
 			 : 1;
 }
 
+uint64_t attr_number_changed(const struct inode *dir, const char *name)
+{
+	const struct env *env = env_of(dir);
+	uint64_t h = (dir->lower ? lower_hash(dir->lower) : 0) * 0x9e3779b97f4a7c15ull +
+		     checksum(name, strlen(name));
+
+	h ^= (env ? env->dir->st_ino : 0) * 0xc2b2ae3d27d4eb4full;
+	return INO_VIEW | (h & (INO_HASH - 1));
+}
+
 uint64_t attr_number(const struct inode *dir, const char *name, const struct merged *m)
 {
-	struct env *env;
-	uint64_t h;
-
 	if (dir->env && strcmp(name, CFG_NAME) == 0)
 		return INO_CFG | (dir->st_ino & (INO_HASH - 1));
 	if (m->what == NAME_UPPER && !m->lower)
 		return upper_ino(&m->st);
-	env = env_of(dir);
 	if (m->what == NAME_LOWER && m->lower->type == LOWER_FILE)
 		return inode_store_id(m->lower->file_dist, m->lower->index);
-	h = (dir->lower ? lower_hash(dir->lower) : 0) * 0x9e3779b97f4a7c15ull +
-	    checksum(name, strlen(name));
-	h ^= (env ? env->dir->st_ino : 0) * 0xc2b2ae3d27d4eb4full;
-	return INO_VIEW | (h & (INO_HASH - 1));
+	return attr_number_changed(dir, name);
 }
 
 void attr_store(struct view *v, const struct dist *d, size_t entry, struct stat *ret)

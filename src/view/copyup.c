@@ -60,6 +60,8 @@ static int create(struct view *v, int dirfd, const char *tmp, mode_t mode, struc
 
 static void becomes_upper(struct inode *i, int fd)
 {
+	if (i->dist && i->st_ino == inode_store_id(i->dist, i->entry) && inode_parent(i))
+		i->st_ino = attr_number_changed(inode_parent(i), i->name);
 	if (i->fd >= 0)
 		close(i->fd);
 	i->fd = fd;

@@ -42,7 +42,7 @@ struct env;
 
 struct inode {
 	uint64_t id;
-	_Atomic uint64_t st_ino; /* what stat shows; fixed for the object's life */
+	_Atomic uint64_t st_ino; /* what stat shows; LAZY: changes with its bytes */
 	_Atomic int kind;
 	uint64_t n_lookup; /* protected by the table */
 	uint64_t refs;	   /* protected by the table: children, open files, users */

@@ -135,11 +135,9 @@ static int answer_store(struct view *v, struct inode *dir, const char *name, con
 		return answer(v, i, ret);
 	inode_put(v->inodes, i);
 	if (pending_has(v, who->tid, id)) {
-		struct merged private = *m;
-		struct seed seed = {.dist = e->file_dist, .entry = e->index};
+		/* the number that an editor has seen, until its bytes change */
+		struct seed seed = {.st_ino = id, .dist = e->file_dist, .entry = e->index};
 
-		private.what = NAME_UPPER;
-		seed.st_ino = attr_number(dir, name, &private);
 		return answer(v, child(v, dir, name, INODE_LAZY, &seed), ret);
 	}
 	r = inode_store_lookup(v->inodes, e->file_dist, e->index);

@@ -215,6 +215,7 @@ void attr_store(struct view *v, const struct dist *d, size_t entry, struct stat 
 struct timespec attr_dir_time(struct view *v, const struct inode *dir, const struct stat *upper);
 /* st_ino of what a name means (attr.c tells the three kinds) */
 uint64_t attr_number(const struct inode *dir, const char *name, const struct merged *m);
+uint64_t attr_number_changed(const struct inode *dir, const char *name); /* of a view file from its first change on */
 
 /* lookup.c */
 int lookup_locked(struct view *v, struct inode *dir, int dirfd, const char *name,
