@@ -64,11 +64,11 @@ def pdm(side):
     side.gone(x)
 
 
-@case("pdm", "install with install.cache, by each cache_method (symlink, hardlink, pth)")
+@case("pdm", "install with install.cache, by each cache_method (symlink, hardlink, pth); its cache in the root")
 def pdm_cache(side):
     for method in ("symlink", "hardlink", "pth"):
         top = side.project(method, {"pyproject.toml": PDM})
-        env = {"PDM_CHECK_UPDATE": "0", "PDM_NON_INTERACTIVE": "1", "PDM_INSTALL_CACHE": "1"}
+        env = {"PDM_CHECK_UPDATE": "0", "PDM_NON_INTERACTIVE": "1", "PDM_CACHE_DIR": side.case / "cache"}  # hard links
         x = side.env(method)
         side.run("pdm", "config", "--local", "install.cache", "true", cwd=top, env=env)
         side.run("pdm", "config", "--local", "install.cache_method", method, cwd=top, env=env)
