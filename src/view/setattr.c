@@ -283,7 +283,6 @@ int view_statfs(struct view *v, struct statvfs *ret)
 static int xattr_path(struct view *v, uint64_t ino, bool write, char proc[64], int *ret_fd)
 {
 	struct inode *i = inode_is_store(ino) ? NULL : inode_get(v->inodes, ino);
-	struct stat st;
 	int r;
 
 	if (!i)
@@ -306,10 +305,6 @@ static int xattr_path(struct view *v, uint64_t ino, bool write, char proc[64], i
 	pthread_rwlock_unlock(&v->lock);
 	if (r < 0)
 		return r;
-	if (fstat(r, &st) < 0 || S_ISLNK(st.st_mode)) {
-		close(r);
-		return write ? -EPERM : -ENODATA;
-	}
 	snprintf(proc, 64, "/proc/self/fd/%d", r);
 	*ret_fd = r;
 	return 0;

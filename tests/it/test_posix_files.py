@@ -242,3 +242,27 @@ def test_a_link_where_a_name_was_deleted(mount, demo):
     os.unlink(demo / "a.py")
     mount.remount()
     assert not (demo / "a.py").exists()
+
+
+# attributes of links
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may set attributes of a symlink")
+def test_attributes_of_a_symlink_are_its_own(mount, x, demo, native):
+    def attributes(directory):
+        out = []
+        for name, target in (("to-file", "a.py"), ("nowhere", "missing")):
+            link = directory / name
+            link.symlink_to(target)
+            out += [code(lambda: os.setxattr(link, "trusted.a", b"own", follow_symlinks=False)),
+                    code(lambda: os.getxattr(link, "trusted.a", follow_symlinks=False)),
+                    code(lambda: os.listxattr(link, follow_symlinks=False)),
+                    code(lambda: os.setxattr(link, "user.a", b"1", follow_symlinks=False))]
+        out += [code(lambda: os.listxattr(directory / "a.py"))]
+        out += [code(lambda: os.removexattr(directory / "to-file", "trusted.a", follow_symlinks=False)),
+                code(lambda: os.listxattr(directory / "to-file", follow_symlinks=False))]
+        return out
+
+    assert attributes(demo) == attributes(native)
+    mount.remount()
+    assert os.getxattr(demo / "nowhere", "trusted.a", follow_symlinks=False) == b"own"
