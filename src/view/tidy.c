@@ -168,9 +168,12 @@ static bool same_text(struct tidying *t, int dirfd, const char *name, const stru
 	auto_str struct str is = {0}, would = {0};
 	struct generate_env env = {.path = t->path, .prompt = t->prompt};
 
-	return io_slurp_at(dirfd, name, COMPARE_MAX, &is) == 0 &&
-	       generate(t->lower, e, &env, &would) == 0 && is.len == would.len &&
-	       memcmp(is.p ? is.p : "", would.p ? would.p : "", is.len) == 0;
+	if (io_slurp_at(dirfd, name, COMPARE_MAX, &is) < 0 ||
+		generate(t->lower, e, &env, &would) < 0)
+		return false;
+	if (e->generated == GEN_INSTALLER && is.len + 1 == would.len)
+		str_truncate(&would, is.len); /* uv writes no newline */
+	return is.len == would.len && memcmp(is.p ? is.p : "", would.p ? would.p : "", is.len) == 0;
 }
 
 static bool same_target(int dirfd, const char *name, const struct lower_entry *e)
@@ -188,10 +191,12 @@ static bool stands_for(
 {
 	const struct manifest *m;
 
-	if (!k || e->generated == GEN_ACTIVATE || e->generated == GEN_GITIGNORE)
+	if (!k)
 		return false;
-	if (e->generated != GEN_SCRIPT)
+	if (e->generated == GEN_RECORD || e->generated == GEN_ENTRY_POINT)
 		return !k->digest;
+	if (e->generated != GEN_SCRIPT)
+		return false;
 	m = lower_dist(t->lower, e->dist)->manifest;
 	return k->digest && digest_equal(k->digest, &m->entries[e->index].digest);
 }
@@ -299,10 +304,14 @@ static bool is_info(const char *name)
  * for. */
 static bool is_nobodys(const struct tidying *t, const struct tidy_dir *d, const char *path)
 {
+	static const char *const told[] = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"};
 	const struct known_file *k = find_known(t, path);
+	const char *base = path_base(path);
 
-	return k && !k->digest && d->lower && is_info(d->lower->name) &&
-	       info_left_out(path_base(path));
+	for (size_t i = 0; i < sizeof told / sizeof *told; i++)
+		if (strcmp(base, told[i]) == 0)
+			return false; /* the lock has room for it, and it says something else */
+	return k && !k->digest && d->lower && is_info(d->lower->name) && info_left_out(base);
 }
 
 /* A temporary of a process that was killed. Of views there is one at a time on a root. */

@@ -268,6 +268,16 @@ def test_a_mode_that_was_changed_stays(venvfs, mount, x, pip, wheel):
         "pyvenv.cfg", f"{lib}/single.py"}
 
 
+@pytest.mark.parametrize("name, text", [("INSTALLER", ""), ("INSTALLER", "a\nb\n"), ("REQUESTED", "by me\n")])
+def test_a_note_that_the_lock_has_no_room_for_stays(venvfs, mount, x, pip, wheel, name, text):
+    pip(x, "install", "--no-compile", "rich")
+    (site(x) / "rich-1.0.dist-info" / name).write_text(text)
+    assert len(venvfs.json("harvest", x)["added"]) == 1
+    assert (site(x) / "rich-1.0.dist-info" / name).read_text() == text
+    mount.remount()
+    assert (site(x) / "rich-1.0.dist-info" / name).read_text() == text
+
+
 @pytest.mark.parametrize("mask", [0o002, 0o027, 0o077])
 def test_whatever_the_umask(venvfs, mount, x, pip, wheel, mask):
     old = os.umask(mask)
@@ -445,9 +455,10 @@ def test_imports_meanwhile(venvfs, mount, x, pip, tmp_path):
     for _ in range(3):
         pip(x, "install", "--no-compile", "many")
         runs = [subprocess.Popen([x / "bin/python", "-c", code], env=env) for _ in range(3)]
-        assert len(venvfs.json("harvest", x)["added"]) == 1
+        said = venvfs.json("harvest", x)
         assert [p.wait() for p in runs] == [0, 0, 0]
-        assert only_cfg(mount)
+        assert len(said["added"]) == 1
+        assert only_cfg(mount), (said, list(private(mount, "x")))
         pip(x, "uninstall", "-y", "many")
         venvfs("harvest", x)
 
