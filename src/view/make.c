@@ -61,17 +61,6 @@ static int hides_dir(struct inode *dir, const char *name)
 	return r < 0 ? r : e && e->type == LOWER_DIR;
 }
 
-static int make_opaque(int dirfd, const char *name)
-{
-	auto_close int fd = openat(dirfd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC),
-		       mark = -1;
-
-	if (fd < 0)
-		return -errno;
-	mark = openat(fd, WHITEOUT_OPAQUE, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-	return mark < 0 ? -errno : 0;
-}
-
 static int mkdir_opaque(int dirfd, const char *name, mode_t mode)
 {
 	char tmp[64];
@@ -80,7 +69,7 @@ static int mkdir_opaque(int dirfd, const char *name, mode_t mode)
 	upper_temp_name(tmp);
 	if (mkdirat(dirfd, tmp, mode) < 0)
 		return -errno;
-	r = make_opaque(dirfd, tmp);
+	r = upper_opaque(dirfd, tmp);
 	if (r == 0 && renameat2(dirfd, tmp, dirfd, name, RENAME_NOREPLACE) < 0)
 		r = -errno;
 	if (r < 0)

@@ -58,15 +58,14 @@ static int record_lower(struct view *v, struct inode *dir)
 static int mark_opaque(struct view *v, struct inode *dir)
 {
 	auto_unlocked struct unlocked open = {.fd = -1};
-	auto_close int fd = upper_open(v, dir), mark = -1;
+	auto_close int fd = upper_open(v, dir);
 
 	if (fd < 0)
 		return fd;
 	upper_unlock(v, dir, &open);
 	if (dir->lower)
 		return record_lower(v, dir); /* it could not be read before */
-	mark = openat(fd, WHITEOUT_OPAQUE, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-	return mark < 0 ? -errno : 0;
+	return upper_opaque(fd, ".");
 }
 
 /* Whether a directory of the view was moved to somewhere below: 1, 0, or -errno. Environments below

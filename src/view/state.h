@@ -97,6 +97,7 @@ int upper_handle(struct view *v, struct inode *i);
 void upper_touch(struct view *v, struct inode *dir);
 int upper_whiteout(int dirfd, const char *name); /* durable only with the directory */
 void upper_unwhiteout(int dirfd, const char *name);
+int upper_opaque(int dirfd, const char *name); /* a directory: nothing of a lower one shows in it */
 /* Removes whiteouts and records from an upper directory that is to be removed or replaced. */
 int upper_clear_marks(int dirfd, const char *name);
 /* For a moment the owner may do what he likes in a directory of his, whatever its mode: the kernel has

@@ -106,6 +106,17 @@ int upper_whiteout(int dirfd, const char *name)
 	return close(fd) < 0 ? -errno : 0;
 }
 
+int upper_opaque(int dirfd, const char *name)
+{
+	auto_close int fd = openat(dirfd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC),
+		       mark = -1;
+
+	if (fd < 0)
+		return -errno;
+	mark = openat(fd, WHITEOUT_OPAQUE, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	return mark < 0 ? -errno : 0;
+}
+
 void upper_unwhiteout(int dirfd, const char *name)
 {
 	char mark[NAME_MAX + 1];

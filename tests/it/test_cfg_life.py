@@ -325,6 +325,23 @@ def test_virtualenv_over_it(x, tools):
     assert runs(x) == "one"
 
 
+def test_venv_with_copies(mount):
+    """Its bin/ is there before pyvenv.cfg, and is filled afterwards: it must find no links to what it copies."""
+    new = mount.path / "new"
+    subprocess.run([PYTHON, "-m", "venv", "--copies", "--without-pip", new], check=True)
+    for _ in range(2):
+        assert not (new / "bin/python3").is_symlink() and (new / "bin/python3").stat().st_size > 1_000_000
+        out = subprocess.check_output([new / "bin/python3", "-c", "import sys; print(sys.prefix)"], text=True)
+        assert out.strip() == str(new)
+        mount.remount()
+    linked = mount.path / "linked"
+    subprocess.run([PYTHON, "-m", "venv", "--without-pip", linked], check=True)
+    assert sorted(os.listdir(linked / "bin")) == sorted({*os.listdir(new / "bin")})
+    mount.venvfs("harvest", linked)
+    assert [p.name for p in (mount.upper / "linked").iterdir()] == ["pyvenv.cfg"]
+    assert (linked / "bin/python3").is_symlink() and (linked / "bin/activate").exists()
+
+
 # the end
 
 
