@@ -124,6 +124,7 @@ int copyup(struct view *v, struct inode *i, uint64_t limit)
 
 	if (i->kind == INODE_UPPER)
 		return 0;
+	env_changed(v, i); /* a harvest that is under way must not take the copy away again */
 	if (!dir) {
 		/* nobody can reach it but through its open descriptors */
 		dirfd = fcntl(v->root_fd, F_DUPFD_CLOEXEC, 3);
@@ -195,6 +196,7 @@ int copyup_name(struct view *v, struct inode *dir, const char *name, const struc
 		inode_put(v->inodes, i);
 		return r;
 	}
+	env_changed(v, dir);
 	r = upper_ensure(v, dir);
 	if (r < 0)
 		return r;
