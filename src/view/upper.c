@@ -93,6 +93,22 @@ void upper_touch(struct view *v, struct inode *dir)
 		set_dir_time(fd, view_stamp(v));
 }
 
+/* The last whiteout that was made: the next is another name of it, which file systems make much
+ * faster than a file. None can be made where all its names are gone again, or it has as many as may
+ * be. */
+static pthread_mutex_t whiteout_mutex = PTHREAD_MUTEX_INITIALIZER;
+static int whiteout_fd = -1;
+
+static bool link_whiteout(int dirfd, const char *mark)
+{
+	char proc[64];
+
+	if (whiteout_fd < 0)
+		return false;
+	snprintf(proc, sizeof proc, "/proc/self/fd/%d", whiteout_fd);
+	return linkat(AT_FDCWD, proc, dirfd, mark, AT_SYMLINK_FOLLOW) == 0 || errno == EEXIST;
+}
+
 int upper_whiteout(int dirfd, const char *name)
 {
 	char mark[NAME_MAX + 1];
@@ -100,10 +116,19 @@ int upper_whiteout(int dirfd, const char *name)
 
 	if (r < 0)
 		return r;
-	fd = openat(dirfd, mark, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-	if (fd < 0)
-		return -errno;
-	return close(fd) < 0 ? -errno : 0;
+	pthread_mutex_lock(&whiteout_mutex);
+	if (!link_whiteout(dirfd, mark)) {
+		fd = openat(dirfd, mark, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+		if (fd < 0) {
+			r = -errno;
+		} else {
+			if (whiteout_fd >= 0)
+				close(whiteout_fd);
+			whiteout_fd = fd;
+		}
+	}
+	pthread_mutex_unlock(&whiteout_mutex);
+	return r;
 }
 
 int upper_opaque(int dirfd, const char *name)
