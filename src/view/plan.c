@@ -126,12 +126,12 @@ int env_plan_leave_bin(const struct env_plan *p, int dirfd)
 	if (fd < 0)
 		return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 : -errno;
 	r = listing_read(fd, &l);
-	if (r == 0 && l.n == 0)
+	if (r == 0)
 		r = lower_walk(p->lower, "bin", &bin);
 	if (r == 0 && bin)
 		r = lower_load(p->lower, bin);
 	for (size_t i = 0; r == 0 && bin && i < bin->n; i++)
-		if (bin->entries[i].type == LOWER_LINK)
+		if (bin->entries[i].type == LOWER_LINK && !listing_have(&l, bin->entries[i].name))
 			r = upper_whiteout(fd, bin->entries[i].name);
 	listing_free(&l);
 	return r;

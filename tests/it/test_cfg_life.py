@@ -429,3 +429,14 @@ def test_over_a_new_mount(mount, x, texts):
     mount.remount()
     assert (x / "pyvenv.cfg").read_text() == texts["both"] and names(x) == {"one", "two"}
     assert upper_files(mount, "x") == [".venvfs/generations", "pyvenv.cfg"]
+
+
+def test_copies_beside_what_is_in_bin_already(mount, root, debian_python):
+    """As venv.create() does, whose default it is to copy the interpreter."""
+    (root / "x/bin").mkdir(parents=True)
+    (root / "x/bin/own").write_text("own")
+    code = f"import venv; venv.create({str(root / 'x')!r})"
+    subprocess.run([debian_python, "-c", code], check=True)
+    assert (root / "x/bin/own").read_text() == "own" and not (root / "x/bin/python3").is_symlink()
+    out = subprocess.check_output([root / "x/bin/python3", "-c", "import sys; print(sys.prefix)"], text=True)
+    assert out == f"{root / 'x'}\n"
