@@ -23,7 +23,9 @@ struct tidying {
 	struct view *v;
 	struct inode *top; /* the environment's directory */
 	uint64_t changes;
-	struct lower *lower; /* referenced: the environment may go */
+	struct lower *lower; /* referenced: the environment may go, or get another of the same lock */
+	enum cfg_lock lock_kind;
+	struct digest lock;
 	const struct held_table *held;
 	const struct known_file *known;
 	size_t n_known;
@@ -39,7 +41,9 @@ static int lock_unchanged(struct tidying *t)
 
 	pthread_rwlock_wrlock(&t->v->lock);
 	env = t->top->env;
-	if (env && env->state == ENV_LIVE && env->changes == t->changes && env->lower == t->lower)
+	/* another tree of the same lock has other bytecode and nothing else */
+	if (env && env->state == ENV_LIVE && env->changes == t->changes && env->lower &&
+		env->lock_kind == t->lock_kind && digest_equal(&env->lock, &t->lock))
 		return 0;
 	pthread_rwlock_unlock(&t->v->lock);
 	return -EAGAIN;
@@ -461,6 +465,8 @@ static int prepare(struct tidying *t)
 	pthread_rwlock_rdlock(&t->v->lock);
 	if (t->top->env && t->top->env->lower) {
 		t->lower = lower_ref(t->top->env->lower);
+		t->lock_kind = t->top->env->lock_kind;
+		t->lock = t->top->env->lock;
 		t->prompt = t->top->env->prompt ? strdup(t->top->env->prompt) : NULL;
 		r = str_add(&path, t->v->root);
 		if (r == 0)

@@ -463,6 +463,26 @@ def test_imports_meanwhile(venvfs, mount, x, pip, tmp_path):
         venvfs("harvest", x)
 
 
+def test_while_the_store_is_looked_at_anew(venvfs, mount, x, pip, tmp_path):
+    """As when bytecode arrives, also by a command for another environment: the harvest goes on to its end."""
+    wheelmaker.make(tmp_path, "many", files={f"many/d{i % 9}/m{i}.py": f"v = {i}\n" for i in range(400)})
+    pip(x, "install", "--no-compile", "many")
+    done = threading.Event()
+
+    def refresh():
+        while not done.is_set():
+            os.setxattr(mount.path, "user.venvfs.refresh", b"")
+
+    other = threading.Thread(target=refresh)
+    other.start()
+    try:
+        assert len(venvfs.json("harvest", x)["added"]) == 1
+    finally:
+        done.set()
+        other.join()
+    assert only_cfg(mount)
+
+
 def test_two_installs_at_once(venvfs, mounts, root, pip, tmp_path, debian_python):
     m = mounts(root, harvest="0")
     x = root / "x"
