@@ -182,10 +182,11 @@ def test_files_in_directories_that_can_not_be_written(theirs, other_user, debian
 
 def test_harvest_where_the_owner_may_not_read_or_write(theirs, other_user, debian_python):
     """A file that can not be read leaves its distribution private; a directory that can not be written to is no hindrance."""
-    top, _, _ = theirs
+    top, _, again = theirs
     conf = other_user.home / "config/venvfs/venvfs.conf"
     conf.parent.mkdir(exist_ok=True)
     conf.write_text("[store]\ncompile = no\n")  # nothing appears beside the sources
+    again()  # the daemon reads it too
     names = "".join(f"install(sys.argv[2], {name!r})\n" for name in ("free", "shut"))
     (other_user.tmp / "model.py").write_bytes((Path(__file__).parent / "model.py").read_bytes())
     other_user.run(debian_python, "-c", f"import sys; sys.path.insert(0, sys.argv[1]); from model import install\n{names}",
