@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "cmd/env_cfg.h"
+#include "cmd/harvest.h"
 #include "cmd/private.h"
 
 #include <string.h>
@@ -30,6 +31,8 @@ static int clone(struct cmd_context *ctx, const char *from, const char *to, stru
 	size_t n = 0;
 	int r = cmd_env_path(ctx, from, &a, diag);
 
+	if (r == 0)
+		(void)harvest_first(ctx, &a, NULL); /* else it is copied as a private file */
 	if (r == 0)
 		r = env_cfg_open(&a, &cfg, diag);
 	if (r == 0 && cfg.cfg.lock_kind == CFG_LOCK_ABSENT && !a.root)

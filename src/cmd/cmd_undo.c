@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "cmd/env_cfg.h"
+#include "cmd/harvest.h"
 #include "cmd/lock_diff.h"
 #include "cmd/private.h"
 #include "view/generations.h"
@@ -25,10 +26,12 @@ struct history {
 };
 
 static int open_history(
-	struct cmd_context *ctx, const char *env, struct history *h, struct diag *diag)
+	struct cmd_context *ctx, const char *env, bool look, struct history *h, struct diag *diag)
 {
 	int r = cmd_env_path(ctx, env, &h->path, diag);
 
+	if (r == 0 && !look)
+		r = harvest_first(ctx, &h->path, diag);
 	if (r == 0)
 		r = env_cfg_open(&h->path, &h->cfg, diag);
 	if (r == 0 && !generation_of_cfg(&h->cfg.cfg, &h->now))
@@ -277,7 +280,7 @@ static int run(struct cmd_context *ctx, int argc, char **argv)
 		return cmd_usage(&cmd_undo, "--list changes nothing, --redo does");
 	if (!cmd_store(ctx))
 		return 1;
-	r = open_history(ctx, argv[optind], &h, &diag);
+	r = open_history(ctx, argv[optind], listing, &h, &diag);
 	if (r == 0)
 		r = listing ? list(ctx->store, &h, json) : go(ctx, &h, redo, &diag);
 	history_free(&h);

@@ -130,3 +130,29 @@ void harvest_print(const struct env_path *p, const struct harvest *h)
 	else if (!changed)
 		printf("%s: nothing to harvest\n", p->path);
 }
+
+/* Whether the upper has more than pyvenv.cfg and .venvfs. */
+static bool holds_more(const struct env_path *p)
+{
+	int fd = cmd_open_upper(p, NULL);
+	auto_closedir DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+
+	if (!d && fd >= 0)
+		close(fd);
+	while (d && (e = readdir(d)))
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
+			strcmp(e->d_name, ".venvfs") != 0 && strcmp(e->d_name, "pyvenv.cfg") != 0)
+			return true;
+	return false;
+}
+
+int harvest_first(struct cmd_context *ctx, const struct env_path *p, struct diag *diag)
+{
+	struct diag why = {{0}};
+	struct harvest h = {0};
+	int r = p->root && holds_more(p) ? harvest_env(ctx, p, &h, &why) : 0;
+
+	harvest_free(&h);
+	return r == -EAGAIN ? diag_set(diag, r, "%s", diag_text(&why, r)) : 0;
+}

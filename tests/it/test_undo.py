@@ -216,3 +216,21 @@ def test_as_another_user(other_user, stock, tmp_path):
     other_user.venvfs("sync", "--no-compile", "e", other_user.tmp / "pins.txt", "--root", envs)
     assert " - one 1.0" in other_user.venvfs("undo", "e", "--root", envs).stdout
     assert " + one 1.0" in other_user.venvfs("undo", "e", "--redo", "--root", envs).stdout
+
+
+def test_what_was_just_installed_can_be_undone(venvfs, mount, debian_python, tools, tmp_path):
+    """It is harvested first; a clone has it as a distribution too."""
+    (venvfs.config / "venvfs").mkdir(exist_ok=True)
+    (venvfs.config / "venvfs/venvfs.conf").write_text("[store]\ncompile = no\n")
+    x = mount.path / "new"
+    venvfs("create", x, "--without-pip", "--python", debian_python)
+    wheelmaker.make(tmp_path, "fresh", files={"fresh.py": ""})
+    subprocess.run([tools / "python", "-m", "pip", "-q", "--python", x / "bin/python", "install", "--no-compile", "--no-index",
+                    "--find-links", tmp_path, "fresh"], check=True)
+    venvfs("clone", x, mount.path / "copy")
+    names = [d["name"] for d in venvfs.json("show", mount.path / "copy")["distributions"]]
+    assert names == ["fresh"] and [p.name for p in (mount.upper / "copy").iterdir()] == ["pyvenv.cfg"]
+    venvfs("undo", x)
+    assert not list(x.glob("lib/python3*/site-packages/fresh*"))
+    venvfs("undo", x, "--redo")
+    assert list(x.glob("lib/python3*/site-packages/fresh.py"))
