@@ -35,8 +35,6 @@ struct reading {
 	bool metadata; /* RECORD names it */
 };
 
-CLEANUP_DEFINE(manifest, manifest_free)
-
 static int refuse(struct reading *k, const char *path, const char *why)
 {
 	return diag_set(k->diag, -EINVAL, "%s: %s", path, why);

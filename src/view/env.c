@@ -515,7 +515,7 @@ static int renew(
 	struct env_plan p = {0};
 	struct lower *old = NULL;
 	struct env *env;
-	bool faulty = false;
+	bool faulty = false, shared;
 	int r = -ENOENT;
 
 	pthread_rwlock_rdlock(&v->lock);
@@ -526,10 +526,10 @@ static int renew(
 		faulty = env->fault;
 	}
 	pthread_rwlock_unlock(&v->lock);
-	for (size_t k = 0; r == 0 && !faulty && k < *n_done; k++)
+	for (size_t k = 0; r == 0 && !faulty && !p.lower && k < *n_done; k++)
 		if (done[k].old == old)
 			p.lower = lower_ref(done[k].new);
-	p.have_lower = p.lower;
+	p.have_lower = shared = p.lower;
 	if (r == 0 && !p.lower) {
 		r = cfg_parse(text.p, text.len, &p.cfg, NULL);
 		if (r == 0)
@@ -539,7 +539,7 @@ static int renew(
 		pthread_rwlock_wrlock(&v->lock);
 		env = dir->env;
 		if (env && env->state == ENV_LIVE && env->lower == old) {
-			if (!faulty && *n_done < max)
+			if (!faulty && !shared && *n_done < max)
 				done[(*n_done)++] = (struct renewed){
 					.old = lower_ref(old), .new = lower_ref(p.lower)};
 			set_fault(env, NULL);

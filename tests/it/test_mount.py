@@ -339,3 +339,16 @@ def test_damage_is_eio(venvfs, root, mounts, tmp_path):
     with pytest.raises(OSError) as e:
         path.read_bytes()
     assert e.value.errno == 5
+
+
+def test_looking_at_the_store_anew_with_clones(venvfs, root, mounts):
+    """Environments of one lock share what is made of it, however many they are."""
+    m = mounts(root)
+    for name in ("b", "c", "d"):
+        (root / name).mkdir()
+        shutil.copy(root / "x/pyvenv.cfg", root / name)
+    before = {n: sorted(os.listdir(site(root / n))) for n in "xbcd"}
+    for _ in range(2):
+        os.setxattr(root, "user.venvfs.refresh", b"")
+        assert {n: sorted(os.listdir(site(root / n))) for n in "xbcd"} == before
+    assert m.status()["envs"] == 4
