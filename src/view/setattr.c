@@ -219,13 +219,15 @@ int view_setattr(struct view *v, uint64_t ino, const struct stat *st, unsigned w
 	if (!i)
 		return -ESTALE;
 	pthread_rwlock_rdlock(&v->lock);
-	inode_lock(i);
+	if (i->kind != INODE_DIR) /* its modes have a lock of their own, which comes before this one */
+		inode_lock(i);
 	was_upper = i->kind == INODE_UPPER;
 	if (!was_upper)
 		pending_drop(v, who->tid);
 	env_changed(v, i);
 	r = set_inode(v, i, st, what, who);
-	inode_unlock(i);
+	if (i->kind != INODE_DIR)
+		inode_unlock(i);
 	if (r == 0)
 		r = attr_inode(v, i, ret);
 	pthread_rwlock_unlock(&v->lock);
