@@ -177,20 +177,9 @@ static int open_log(void)
 	return open(path.p, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
 }
 
-/* Bytecode of what came into the store takes the place of what was compiled into one environment. */
 static void harvested(void *arg, const struct harvest *h)
 {
-	struct lock_line *lines = calloc(h->n + 1, sizeof *lines);
-	size_t n = 0;
-
-	for (size_t i = 0; lines && i < h->n; i++)
-		if (h->items[i].what == HARVEST_ADDED)
-			lines[n++] = (struct lock_line){.name = h->items[i].name,
-				.version = h->items[i].version,
-				.address = h->items[i].address};
-	if (n)
-		cmd_compile_later(arg, lines, n);
-	free(lines);
+	cmd_compile_harvested(arg, h);
 }
 
 static int run_mount(struct cmd_context *ctx, int argc, char **argv)

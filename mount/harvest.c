@@ -23,7 +23,6 @@ struct request {
 };
 
 struct harvester {
-	struct session *session;
 	pthread_mutex_t mutex; /* what follows */
 	pthread_cond_t more;
 	struct request *first, **last;
@@ -151,7 +150,6 @@ int harvester_start(struct session *s)
 
 	if (!q)
 		return -ENOMEM;
-	q->session = s;
 	q->last = &q->first;
 	pthread_mutex_init(&q->mutex, NULL);
 	pthread_cond_init(&q->more, NULL);

@@ -40,9 +40,10 @@ static inline const char *plural(size_t n)
 /* The store of the configuration, opened once; NULL after telling why not. Borrowed. */
 struct store *cmd_store(struct cmd_context *ctx);
 
-/* Bytecode of these distributions, by a detached process of its own, where the configuration does
- * not say no. */
-void cmd_compile_later(struct cmd_context *ctx, const struct lock_line *lines, size_t n);
+/* Bytecode of what a harvest added to the store, by a detached process of its own, where the
+ * configuration does not say no: it takes the place of what was compiled into one environment. */
+struct harvest;
+void cmd_compile_harvested(struct cmd_context *ctx, const struct harvest *h);
 
 /* The root for bare names, absolute: the one the current directory is in, else $VENVFS_ROOT, else the
  * configured one. It need not exist. */

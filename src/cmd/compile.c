@@ -351,8 +351,3 @@ int compile_added(struct cmd_context *ctx, struct interpreter *py, const struct 
 	pythons_free(&pythons);
 	return r < 0 ? r : totals.n_failed ? -EIO : 0;
 }
-
-void cmd_compile_later(struct cmd_context *ctx, const struct lock_line *lines, size_t n)
-{
-	compile_added(ctx, NULL, lines, n, COMPILE_LATER);
-}

@@ -3,11 +3,11 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "cmd/own_view.h"
 #include "view/generations.h"
 
 #include <fcntl.h>
 #include <string.h>
-#include <sys/xattr.h>
 
 void env_cfg_free(struct env_cfg *c)
 {
@@ -54,7 +54,7 @@ static int keep_generation(
 
 	if (lock)
 		next.lock = *lock;
-	if (!p->root || getxattr(p->root, "user.venvfs.upper", NULL, 0) > 0)
+	if (!p->root || own_view_is_mounted(p->root))
 		return 0;
 	return generation_of_cfg(&c->cfg, &left) && !generation_equal(&left, &next)
 		       ? generations_leave(c->dir, &left)

@@ -2,6 +2,7 @@
 #include "cmd/harvest.h"
 
 #include "base/cleanup.h"
+#include "cmd/compile.h"
 #include "cmd/own_view.h"
 
 #include <poll.h>
@@ -94,20 +95,23 @@ int harvest_env(
 	if (own_view_is_mounted(p->root))
 		return ask(p->root, env, ret, diag);
 	r = harvest_here(ctx, p->root, env, ret, diag);
-	if (r == 0) {
-		struct lock_line *lines = calloc(ret->n + 1, sizeof *lines);
-		size_t n = 0;
-
-		for (size_t i = 0; lines && i < ret->n; i++)
-			if (ret->items[i].what == HARVEST_ADDED)
-				lines[n++] = (struct lock_line){.name = ret->items[i].name,
-					.version = ret->items[i].version,
-					.address = ret->items[i].address};
-		if (n)
-			cmd_compile_later(ctx, lines, n);
-		free(lines);
-	}
+	if (r == 0)
+		cmd_compile_harvested(ctx, ret);
 	return r;
+}
+
+void cmd_compile_harvested(struct cmd_context *ctx, const struct harvest *h)
+{
+	auto_free struct lock_line *lines = calloc(h->n + 1, sizeof *lines);
+	size_t n = 0;
+
+	for (size_t i = 0; lines && i < h->n; i++)
+		if (h->items[i].what == HARVEST_ADDED)
+			lines[n++] = (struct lock_line){.name = h->items[i].name,
+				.version = h->items[i].version,
+				.address = h->items[i].address};
+	if (n)
+		compile_added(ctx, NULL, lines, n, COMPILE_LATER);
 }
 
 void harvest_print(const struct env_path *p, const struct harvest *h)

@@ -530,6 +530,28 @@ int dist_extent(struct dist *d, size_t entry, struct extent *ret)
 	return 0;
 }
 
+int dist_slurp(struct dist *d, size_t entry, size_t max, struct str *out)
+{
+	struct extent e;
+	ssize_t n;
+	int r = dist_extent(d, entry, &e);
+
+	if (r < 0)
+		return r;
+	r = e.size > max ? -EFBIG : str_reserve(out, (size_t)e.size);
+	if (r == 0) {
+		n = io_pread_full(e.fd, out->p + out->len, (size_t)e.size, e.off);
+		if (n >= 0 && (uint64_t)n == e.size) {
+			out->len += (size_t)n;
+			out->p[out->len] = '\0';
+		} else {
+			r = n < 0 ? (int)n : -EIO;
+		}
+	}
+	extent_release(&e);
+	return r;
+}
+
 void extent_release(struct extent *e)
 {
 	if (e->pin)

@@ -60,6 +60,8 @@ struct extent {
 };
 int dist_extent(struct dist *d, size_t entry, struct extent *ret);
 void extent_release(struct extent *e);
+/* Appends all of it. -EFBIG if it has more than `max` bytes; -EIO as above. */
+int dist_slurp(struct dist *d, size_t entry, size_t max, struct str *out);
 
 /* what is there */
 struct found {

@@ -53,27 +53,6 @@ const struct lower_entry *crop_lower(const struct field_of *f, const char *path)
 	return e;
 }
 
-static int slurp_lower(const struct lower_entry *e, size_t max, struct str *ret)
-{
-	struct extent x;
-	ssize_t n;
-	int r = dist_extent(e->file_dist, e->index, &x);
-
-	if (r < 0)
-		return r;
-	r = x.size > max ? -EFBIG : str_reserve(ret, (size_t)x.size);
-	if (r == 0) {
-		n = io_pread_full(x.fd, ret->p, (size_t)x.size, x.off);
-		r = n < 0 ? (int)n : (uint64_t)n < x.size ? -EIO : 0;
-	}
-	if (r == 0) {
-		ret->len = (size_t)x.size;
-		ret->p[ret->len] = '\0';
-	}
-	extent_release(&x);
-	return r;
-}
-
 /* A small regular file that shows, private or not. -ENOENT */
 static int slurp(const struct field_of *f, const char *path, size_t max, struct str *ret)
 {
@@ -82,7 +61,7 @@ static int slurp(const struct field_of *f, const char *path, size_t max, struct 
 
 	if (!held_find(f->held, path, HELD_FILE)) {
 		e = crop_lower(f, path);
-		return e ? slurp_lower(e, max, ret) : -ENOENT;
+		return e ? dist_slurp(e->file_dist, e->index, max, ret) : -ENOENT;
 	}
 	fd = io_open_beneath(f->upper, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
 	return fd < 0 ? fd : io_slurp(fd, max, ret);

@@ -26,35 +26,13 @@ static int python_path(const struct generate_env *env, struct str *out)
 	return str_addf(out, "%s/bin/python", env->path);
 }
 
-static int read_entry(struct dist *d, size_t i, struct str *out)
-{
-	struct extent e;
-	ssize_t n;
-	int r = dist_extent(d, i, &e);
-
-	if (r < 0)
-		return r;
-	r = str_reserve(out, (size_t)e.size);
-	if (r == 0) {
-		n = io_pread_full(e.fd, out->p + out->len, (size_t)e.size, e.off);
-		if (n >= 0 && (uint64_t)n == e.size) {
-			out->len += (size_t)n;
-			out->p[out->len] = '\0';
-		} else {
-			r = n < 0 ? (int)n : -EIO;
-		}
-	}
-	extent_release(&e);
-	return r;
-}
-
 static int script(struct dist *d, size_t i, const struct generate_env *env, struct str *out)
 {
 	auto_str struct str python = {0}, text = {0};
 	int r = python_path(env, &python);
 
 	if (r == 0)
-		r = read_entry(d, i, &text);
+		r = dist_slurp(d, i, SIZE_MAX, &text);
 	return r < 0 ? r : script_render(python.p, text.p, text.len, out);
 }
 

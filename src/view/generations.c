@@ -166,6 +166,30 @@ int generations_read(int dirfd, const struct generation *now, struct generations
 	return r;
 }
 
+int generations_left(int dirfd, struct generation **ret, size_t *ret_n)
+{
+	auto_free struct generation *all = NULL;
+	auto_str struct str text = {0};
+	size_t n = 0, cap = 0;
+	struct line line;
+	int r = io_slurp_at(dirfd, file_name, FILE_MAX, &text);
+
+	if (r == -ENOENT)
+		r = 0;
+	for (const char *p = text.p; r == 0 && p && *p;) {
+		size_t len = strcspn(p, "\n");
+
+		if (parse(p, len, &line) && !line.meant)
+			r = push(&all, &n, &cap, &line.g);
+		p += len + (p[len] == '\n');
+	}
+	if (r < 0)
+		return r;
+	*ret = steal_ptr(all);
+	*ret_n = n;
+	return 0;
+}
+
 void generations_free(struct generations *g)
 {
 	free(g->past);

@@ -21,6 +21,8 @@ bool generation_of_cfg(const struct cfg *cfg, struct generation *ret);
 
 /* Durably, in front of the change itself; "none" only where there is a history. `dirfd`: the environment's upper directory. */
 int generations_leave(int dirfd, const struct generation *left);
+/* Every lock that was left, oldest first: free() the array. No file is an empty one. */
+int generations_left(int dirfd, struct generation **ret, size_t *ret_n);
 /* Says that the change about to be made takes the last one back (or makes it again): a switch to
  * `to`. */
 int generations_undo(int dirfd, const struct generation *to);

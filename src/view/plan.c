@@ -7,7 +7,7 @@
 #include "view/plan.h"
 
 #include "base/cleanup.h"
-#include "base/io.h"
+#include "view/generations.h"
 #include "view/listing.h"
 
 #include <fcntl.h>
@@ -91,29 +91,24 @@ int env_plan_without_dists(struct view *v, struct env_plan *p)
 /* The newest lock that .venvfs/generations tells of and that can be had. */
 int env_plan_generation(struct view *v, struct env_plan *p, int dirfd)
 {
-	auto_str struct str text = {0};
+	auto_free struct generation *left = NULL;
 	struct digest wanted = p->cfg.lock;
 	char *fault = p->fault;
-	int r = io_slurp_at(dirfd, ".venvfs/generations", 1 << 20, &text);
+	size_t n = 0;
+	int r = generations_left(dirfd, &left, &n);
 
 	p->fault = NULL;
-	while (r == 0 && text.len && !p->have_lower) {
-		char *line;
-
-		while (text.len && text.p[text.len - 1] == '\n')
-			str_truncate(&text, text.len - 1);
-		line = text.len ? strrchr(text.p, '\n') : NULL;
-		line = line ? line + 1 : text.p;
-		if (text.len && strlen(line) > DIGEST_HEX &&
-			digest_parse(text.p + text.len - DIGEST_HEX, DIGEST_HEX, &p->cfg.lock) == 0)
-			r = env_plan_lower(v, p, false);
+	while (r == 0 && n-- && !p->have_lower) {
+		if (left[n].none)
+			continue;
+		p->cfg.lock = left[n].lock;
+		r = env_plan_lower(v, p, false);
 		free(p->fault);
 		p->fault = NULL;
-		str_truncate(&text, text.len ? (size_t)(line - text.p) : 0);
 	}
 	p->cfg.lock = wanted;
 	p->fault = fault;
-	return r == -ENOENT ? 0 : r;
+	return r;
 }
 
 int env_plan_leave_bin(const struct env_plan *p, int dirfd)
