@@ -2,10 +2,37 @@
 """A store with hand-made wheels, and the text of a pyvenv.cfg that has them: written into a directory
 of a mounted root it is an environment, so that a test starts without a command."""
 
+import errno
 from pathlib import Path
+
+import pytest
 
 import wheelmaker
 from conftest import Venvfs
+
+
+@pytest.fixture(scope="module")
+def prepared(request, tmp_path_factory, debian_python):
+    """A store with the module's WHEELS. To be imported, as are the two that follow."""
+    return Prepared(tmp_path_factory.mktemp("prepared"), debian_python, request.module.WHEELS)
+
+
+@pytest.fixture
+def venvfs(prepared, sanitizer_logs):
+    return prepared.venvfs(sanitizer_logs)
+
+
+@pytest.fixture
+def x(mount, prepared):
+    return prepared.env(mount.path / "x")
+
+
+def code(call, *args):
+    """What it returns, or the name of its errno."""
+    try:
+        return call(*args)
+    except OSError as e:
+        return errno.errorcode[e.errno]
 
 
 class Prepared:

@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from prepared import Prepared, private, site
+from prepared import prepared, private, site, venvfs  # noqa: F401
 
 COUNT = int(os.environ.get("VENVFS_DISSOLVE", "50"))
 WHEELS = {
@@ -68,16 +68,6 @@ for i in range(count):
     if left or os.path.lexists(env):
         sys.exit("%d, after %s: left: %s" % (i, what.__name__, [os.listdir(d) for d in left]))
 """
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory, debian_python):
-    return Prepared(tmp_path_factory.mktemp("prepared"), debian_python, WHEELS)
-
-
-@pytest.fixture
-def venvfs(prepared, sanitizer_logs):
-    return prepared.venvfs(sanitizer_logs)
 
 
 @pytest.fixture

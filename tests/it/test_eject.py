@@ -12,18 +12,13 @@ import time
 import pytest
 
 from conftest import wait_for_end
-from prepared import Prepared, site
+from prepared import prepared, site  # noqa: F401
 
 WHEELS = {
     "demo": dict(files={"demo/__init__.py": "x = 1\ndef main(): print('demo', x)\n", "demo/a.py": "a = 1\n",
                         "demo/b.py": "b = 1\n", "demo/big.bin": bytes(range(256)) * 1200},
                  entry_points={"console_scripts": {"demo": "demo:main"}}),
 }
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory, debian_python):
-    return Prepared(tmp_path_factory.mktemp("eject"), debian_python, WHEELS)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 
 import pytest
-from prepared import Prepared, site
+from prepared import code, prepared, site, venvfs, x  # noqa: F401
 
 EXCHANGE = 2
 WHEELS = {
@@ -16,21 +16,6 @@ WHEELS = {
                        "demo/sub/b.py": "b\n", "demo/sub/deep/c.py": "c\n", "shared/x.py": "x\n"}},
     "other": {"files": {"other/__init__.py": "", "other/sub/d.py": "d\n", "shared/y.py": "y\n"}},
 }
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory, debian_python):
-    return Prepared(tmp_path_factory.mktemp("prepared"), debian_python, WHEELS)
-
-
-@pytest.fixture
-def venvfs(prepared, sanitizer_logs):
-    return prepared.venvfs(sanitizer_logs)
-
-
-@pytest.fixture
-def x(mount, prepared):
-    return prepared.env(mount.path / "x")
 
 
 @pytest.fixture
@@ -42,14 +27,6 @@ def exchange(a, b):
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.renameat2(-100, os.fsencode(a), -100, os.fsencode(b), EXCHANGE) < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(a))
-
-
-def code(call, *args):
-    try:
-        call(*args)
-    except OSError as e:
-        return errno.errorcode[e.errno]
-    return None
 
 
 def tree(d):

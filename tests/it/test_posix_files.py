@@ -11,26 +11,11 @@ import subprocess
 import sys
 
 import pytest
-from prepared import Prepared, private, site
+from prepared import code, prepared, private, site, venvfs, x  # noqa: F401
 
 BIG = bytes(range(256)) * 2000
 WHEELS = {"demo": {"files": {"demo/__init__.py": "", "demo/a.py": "a\n" * 9, "demo/b.py": "b\n", "demo/big": BIG, "demo/empty": ""},
                    "entry_points": {"console_scripts": {"demo": "demo:main"}}}}
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory, debian_python):
-    return Prepared(tmp_path_factory.mktemp("prepared"), debian_python, WHEELS)
-
-
-@pytest.fixture
-def venvfs(prepared, sanitizer_logs):
-    return prepared.venvfs(sanitizer_logs)
-
-
-@pytest.fixture
-def x(mount, prepared):
-    return prepared.env(mount.path / "x")
 
 
 @pytest.fixture
@@ -42,14 +27,6 @@ def demo(x):
 def native(demo, tmp_path):
     """An ordinary copy of it."""
     return shutil.copytree(demo, tmp_path / "native")
-
-
-def code(call, *args):
-    """What it returns, or the name of its errno."""
-    try:
-        return call(*args)
-    except OSError as e:
-        return errno.errorcode[e.errno]
 
 
 # holes

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from prepared import Prepared, site
+from prepared import prepared, site, venvfs  # noqa: F401
 
 WHEELS = {"demo": {"files": {"demo/__init__.py": "", "demo/a.py": "a\n", "demo/sub/b.py": "b\n", "demo/sub/deep/c.py": "c\n",
                              "other/__init__.py": "", "other/d.py": "d\n"}}}
@@ -57,16 +57,6 @@ t(os.listdir, "demo")
 t(os.chmod, "deep", 0)
 t(os.listdir, ".")
 """
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory, debian_python):
-    return Prepared(tmp_path_factory.mktemp("prepared"), debian_python, WHEELS)
-
-
-@pytest.fixture
-def venvfs(prepared, sanitizer_logs):
-    return prepared.venvfs(sanitizer_logs)
 
 
 @pytest.fixture

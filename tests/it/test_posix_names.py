@@ -6,24 +6,9 @@ import shutil
 import subprocess
 
 import pytest
-from prepared import Prepared, site
+from prepared import prepared, site, venvfs, x  # noqa: F401
 
 WHEELS = {"demo": {"files": {"demo/__init__.py": "", "demo/a.py": "a\n" * 9}}}
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory, debian_python):
-    return Prepared(tmp_path_factory.mktemp("prepared"), debian_python, WHEELS)
-
-
-@pytest.fixture
-def venvfs(prepared, sanitizer_logs):
-    return prepared.venvfs(sanitizer_logs)
-
-
-@pytest.fixture
-def x(mount, prepared):
-    return prepared.env(mount.path / "x")
 
 
 @pytest.fixture

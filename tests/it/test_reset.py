@@ -12,7 +12,7 @@ import time
 import pytest
 
 from conftest import wait_for_end
-from prepared import Prepared, private, site
+from prepared import prepared, private, site  # noqa: F401
 
 WHEELS = {
     "demo": dict(files={"demo/__init__.py": "x = 1\n", "demo/a.py": "a = 1\n", "demo/b.py": "b = 1\n",
@@ -20,11 +20,6 @@ WHEELS = {
                  entry_points={"console_scripts": {"demo": "demo:main"}}),
     "other": dict(files={"other.py": "o = 1\n"}),
 }
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory, debian_python):
-    return Prepared(tmp_path_factory.mktemp("reset"), debian_python, WHEELS)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import subprocess
 import threading
 
 import pytest
-from prepared import Prepared, private, site
+from prepared import prepared, private, site, venvfs, x  # noqa: F401
 
 LONG = "n" * 252  # its mark would need a longer name than there is
 WHEELS = {
@@ -22,21 +22,6 @@ WHEELS = {
     "ns-two": {"files": {"ns/two/__init__.py": "2\n"}},
     "long": {"files": {"long/__init__.py": "", f"long/{LONG}": "long\n"}},
 }
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory, debian_python):
-    return Prepared(tmp_path_factory.mktemp("prepared"), debian_python, WHEELS)
-
-
-@pytest.fixture
-def venvfs(prepared, sanitizer_logs):
-    return prepared.venvfs(sanitizer_logs)
-
-
-@pytest.fixture
-def x(mount, prepared):
-    return prepared.env(mount.path / "x")
 
 
 @pytest.fixture

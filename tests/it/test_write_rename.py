@@ -10,7 +10,7 @@ import subprocess
 import time
 
 import pytest
-from prepared import Prepared, private, site
+from prepared import prepared, private, site, venvfs, x  # noqa: F401
 
 BIG = bytes(range(256)) * 2000
 WHEELS = {
@@ -19,21 +19,6 @@ WHEELS = {
              "entry_points": {"console_scripts": {"demo": "demo:main"}}, "scripts": {"tool": "#!python\nprint('tool')\n"}},
     "other": {"files": {"other/__init__.py": "", "other/sub/d.py": "d\n"}},
 }
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory, debian_python):
-    return Prepared(tmp_path_factory.mktemp("prepared"), debian_python, WHEELS)
-
-
-@pytest.fixture
-def venvfs(prepared, sanitizer_logs):
-    return prepared.venvfs(sanitizer_logs)
-
-
-@pytest.fixture
-def x(mount, prepared):
-    return prepared.env(mount.path / "x")
 
 
 @pytest.fixture
