@@ -153,7 +153,9 @@ static void run_piece(struct wheel_pool *p, unsigned index, struct hasher *h)
 {
 	struct piece x = heap_pop(p);
 	struct wheel *w = x.wheel;
+	uint64_t packed = x.piece->packed;
 	struct diag diag = {0};
+	bool last;
 	int r = 0;
 
 	if (w->err == 0) {
@@ -165,11 +167,11 @@ static void run_piece(struct wheel_pool *p, unsigned index, struct hasher *h)
 		w->err = r;
 		w->diag = diag;
 	}
-	w->left--;
+	last = --w->left == 0; /* if not, who takes the last may free it from here on */
 	pthread_mutex_unlock(&p->lock);
-	moved(p, x.piece->packed);
+	moved(p, packed);
 	pthread_mutex_lock(&p->lock);
-	if (!w->left)
+	if (last)
 		close_wheel(p, w);
 }
 
