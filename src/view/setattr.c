@@ -13,6 +13,14 @@
 #include <string.h>
 #include <sys/xattr.h>
 
+/* The kernel asks by number, for a name that it had before. Where that name is not there any more,
+ * it has to walk the path again, and not to tell its caller ENOENT: another may have come in its place.
+ */
+static int walk_again(int r)
+{
+	return r == -ENOENT ? -ESTALE : r;
+}
+
 int view_getattr(struct view *v, uint64_t ino, struct stat *ret)
 {
 	struct inode *i;
@@ -35,7 +43,7 @@ int view_getattr(struct view *v, uint64_t ino, struct stat *ret)
 	pthread_rwlock_rdlock(&v->lock);
 	r = attr_inode(v, i, ret);
 	pthread_rwlock_unlock(&v->lock);
-	return r;
+	return walk_again(r);
 }
 
 static struct timespec time_arg(struct timespec t, unsigned what, unsigned set, unsigned now)
@@ -240,17 +248,17 @@ int view_setattr(struct view *v, uint64_t ino, const struct stat *st, unsigned w
 
 int view_readlink(struct view *v, uint64_t ino, struct str *ret)
 {
-	struct inode *i = inode_is_store(ino) ? NULL : inode_get(v->inodes, ino), *dir;
+	struct inode *i = inode_is_store(ino) ? NULL : inode_get(v->inodes, ino);
 	int r = -EINVAL;
 
 	if (!i)
-		return -EINVAL;
+		return inode_is_store(ino) ? -EINVAL : -ESTALE;
 	pthread_rwlock_rdlock(&v->lock);
-	dir = inode_parent(i);
-	if (i->kind == INODE_LINK && dir) {
+	if (i->kind == INODE_LINK) {
+		struct inode *dir = inode_parent(i);
 		struct merged m;
 
-		r = merge_lookup(v, dir, i->name, &m);
+		r = dir ? merge_lookup(v, dir, i->name, &m) : -ENOENT;
 		if (r == 0)
 			r = m.lower && m.lower->target ? str_add(ret, m.lower->target) : -ENOENT;
 	} else if (i->kind == INODE_UPPER) {
@@ -267,7 +275,7 @@ int view_readlink(struct view *v, uint64_t ino, struct str *ret)
 		}
 	}
 	pthread_rwlock_unlock(&v->lock);
-	return r;
+	return walk_again(r);
 }
 
 int view_statfs(struct view *v, struct statvfs *ret)

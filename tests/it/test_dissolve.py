@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from prepared import prepared, private, site, venvfs  # noqa: F401
+from prepared import code, prepared, private, site, venvfs  # noqa: F401
 
 COUNT = int(os.environ.get("VENVFS_DISSOLVE", "50"))
 WHEELS = {
@@ -184,6 +184,18 @@ def test_clear_by_each_python(python, mount, prepared, other, tools):
         assert all(os.listdir(d) == [] for d in x.glob("lib/python3*/site-packages"))
         assert deletions(mount, x.name) == []
         subprocess.run([x / "bin/python", "-c", ""], check=True)
+
+
+def test_a_link_that_the_kernel_asks_for_late(mount, prepared):
+    """It may have dropped the link, and then ask by number, between a walker's steps: it is told to walk
+    again. As ENOENT it would make lib64 no link for shutil.rmtree, and the tree behind it no tree."""
+    x = prepared.env(mount.path / "x")
+    held = os.open(x / "lib64", os.O_PATH | os.O_NOFOLLOW)
+    os.readlink(x / "lib64")  # from here its atime has to be asked for
+    (x / "pyvenv.cfg").unlink()
+    assert code(os.fstat, held) == "ESTALE"
+    assert os.readlink(x / "lib64") == "lib" and os.lstat(x / "lib64").st_mode & 0o170000 == 0o120000
+    os.close(held)
 
 
 @pytest.mark.parametrize("before", [None, untouched, changed])
