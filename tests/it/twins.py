@@ -227,7 +227,7 @@ class Twins:
     def __call__(self, python, name="x", options=()):
         key = (str(python), name, options)
         if key not in self.made:
-            base = self.tmp / f"root{len(self.made)}"
+            base = self.tmp / f"root{len(list(self.tmp.glob('root*')))}"  # one that failed made it, too
             env, real = base / "envs" / name, base / "real"
             env.parent.mkdir(parents=True)
             real_environment(python, env, *options, env=self.venvfs.env)
