@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the parts of `venvfs sync` share: one environment, one lock file, and what is wanted in the
- * end. In order: sync_read() turns the file into wants, sync_find() looks into the store,
- * index_locate() learns addresses of what has none, sync_get() brings it all into the store. Each
- * leaves a fault at every want that it can do nothing for and goes on with the others.
+ * From a lock file to a lock, with all that it names in the store: sync_lock() for commands, and what
+ * its parts share. In order: sync_read() turns the file into wants, sync_find() looks into the
+ * store, index_locate() learns addresses of what has none, sync_get() brings it all into the store.
+ * Each leaves a fault at every want that it can do nothing for and goes on with the others.
  */
 #ifndef CMD_SYNC_H
 #define CMD_SYNC_H
@@ -16,6 +16,24 @@ enum index_asker {
 	ASK_PIP,
 	ASK_UV,
 };
+
+struct sync_request {
+	struct interpreter *py; /* whose environment it is to be, with tags and markers */
+	const char *file; /* a pylock.toml or a requirements.txt with pins, told apart by ".toml" */
+	const char *text; /* of pins, in place of a file, which `file` then names to a person; else NULL */
+	const struct lock *kept; /* lines that stay unless the file names them; NULL: none */
+	enum index_asker asker;
+};
+struct synced {
+	struct digest id;
+	struct lock *lock; /* to be freed by lock_free() */
+	bool known;	   /* the answer was there: nothing was asked, read or added */
+};
+/* What the file means for that interpreter. Puts into the store what it names, and the lock. `ret` is
+ * filled where it returns 0; 1: it can not be had, and a person was told each reason; -errno with
+ * diag. No environment is touched. */
+int sync_lock(struct cmd_context *ctx, const struct sync_request *request, struct synced *ret,
+	struct diag *diag);
 
 struct sync {
 	struct cmd_context *ctx;

@@ -11,11 +11,13 @@
 
 enum { FILE_MAX = 64 * 1024 * 1024 };
 
-/* The directory that relative paths in the file are relative to. */
+/* The directory that relative paths in the file are relative to: this one for what is no file. */
 static int directory_of(const char *file, char **ret)
 {
 	auto_free char *real = realpath(file, NULL);
 
+	if (!real && errno == ENOENT)
+		return (*ret = realpath(".", NULL)) ? 0 : -errno;
 	if (!real)
 		return -errno;
 	*ret = strndup(real, path_base(real) - real > 1 ? (size_t)(path_base(real) - real) - 1 : 1);

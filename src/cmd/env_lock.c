@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+#include "cmd/env_lock.h"
+
+#include "cmd/lock_diff.h"
+#include "cmd/private.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+static int open_env(struct cmd_context *ctx, const char *env, struct env_lock *e, struct diag *diag)
+{
+	int r = cmd_env_path(ctx, env, &e->path, diag);
+
+	if (r == 0)
+		r = env_cfg_open(&e->path, &e->cfg, diag);
+	if (r == 0 && !e->path.root)
+		r = diag_set(diag, -EINVAL,
+			"%s lies in no root, so that nothing would show what is put into it; "
+			"`venvfs create` makes one that does",
+			e->path.path);
+	if (r == 0 && e->cfg.cfg.lock_kind == CFG_LOCK_DIGEST) {
+		r = store_lock_get(ctx->store, &e->cfg.cfg.lock, &e->lock, diag);
+		if (r == -ENOENT) /* what it had can not be told any more */
+			r = 0;
+	}
+	return r == 0 ? env_cfg_interpreter(ctx->store, &e->cfg, &e->py, diag) : r;
+}
+
+int env_lock_open(
+	struct cmd_context *ctx, const char *env, struct env_lock *ret, struct diag *diag)
+{
+	int r;
+
+	*ret = (struct env_lock){.cfg = {.dir = -1}};
+	r = open_env(ctx, env, ret, diag);
+	if (r < 0)
+		env_lock_free(ret);
+	return r;
+}
+
+void env_lock_free(struct env_lock *e)
+{
+	interpreter_unref(e->py);
+	lock_free(e->lock);
+	env_cfg_free(&e->cfg);
+	env_path_free(&e->path);
+}
+
+static bool has(const struct env_lock *e, const struct synced *new)
+{
+	const struct cfg *cfg = &e->cfg.cfg;
+
+	if (new->lock->n == 0 && cfg->lock_kind == CFG_LOCK_NONE)
+		return true;
+	return cfg->lock_kind == CFG_LOCK_DIGEST && digest_equal(&cfg->lock, &new->id);
+}
+
+static void report(const struct env_lock *e, const struct lock *new)
+{
+	struct lock_diff d = lock_diff_print(e->lock, new);
+
+	printf("%s: %zu distribution%s", e->path.path, new->n, plural(new->n));
+	if (!d.n_added && !d.n_removed && !d.n_changed)
+		printf(", as before");
+	if (d.n_added)
+		printf(", %zu added", d.n_added);
+	if (d.n_removed)
+		printf(", %zu removed", d.n_removed);
+	if (d.n_changed)
+		printf(", %zu changed", d.n_changed);
+	putchar('\n');
+}
+
+int env_lock_switch(struct cmd_context *ctx, struct env_lock *e, const struct synced *new,
+	enum compile_when when, struct diag *diag)
+{
+	int r = has(e, new) ? 0 : env_cfg_switch(&e->cfg, &e->path, &new->id, diag);
+
+	if (r < 0)
+		return r;
+	report(e, new->lock);
+	private_note(&e->path, e->py, new->lock);
+	if (!new->known || when == COMPILE_NOW) {
+		fflush(stdout);
+		compile_added(ctx, e->py, new->lock->lines, new->lock->n, when);
+	}
+	return 0;
+}
