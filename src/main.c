@@ -24,6 +24,8 @@ static const struct cmd *const commands[] = {
 	&cmd_umount,
 	&cmd_status,
 	&cmd_create,
+	&cmd_add,
+	&cmd_remove,
 	&cmd_sync,
 	&cmd_ls,
 	&cmd_show,

@@ -312,7 +312,8 @@ int chooser_lock(struct chooser *c, const char *file, const struct wants *allow,
 	struct str *faults, struct diag *diag)
 {
 	auto_str struct str out = {0};
-	int r = run(c, "pylock", file, true, allow, &out, diag);
+	bool toml = str_ends(file, ".toml");
+	int r = run(c, toml ? "pylock" : "report", file, toml, allow, &out, diag);
 
 	return r < 0 ? r : take_rows(out.p, ret, faults, diag);
 }

@@ -25,7 +25,7 @@ struct chooser {
 
 void chooser_free(struct chooser *c);
 
-/* A pylock.toml (PEP 751): what it means for this interpreter is appended to `ret`. `allow` (or NULL): pins
+/* A pylock.toml (PEP 751), or pip's installation report as a .json: what it means for this interpreter is appended to `ret`. `allow` (or NULL): pins
  * whose hashes limit the files. -EINVAL: `faults` gets one line for each thing that can not be had. */
 int chooser_lock(struct chooser *c, const char *file, const struct wants *allow, struct wants *ret,
 	struct str *faults, struct diag *diag);

@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <string.h>
 
 /* Lines that stay unless the file names them. */
 static int installers(struct store *s, const struct lock *old, struct lock *kept)
@@ -73,11 +72,7 @@ static int run(struct cmd_context *ctx, int argc, char **argv)
 			when = COMPILE_NOW;
 		else if (c == 'n')
 			when = COMPILE_NEVER;
-		else if (c == 'a' && strcmp(optarg, "pip") == 0)
-			asker = ASK_PIP;
-		else if (c == 'a' && strcmp(optarg, "uv") == 0)
-			asker = ASK_UV;
-		else
+		else if (c != 'a' || index_asker_parse(optarg, &asker) < 0)
 			return cmd_usage(
 				&cmd_sync, "%s is no option, or lacks its value", argv[optind - 1]);
 	}

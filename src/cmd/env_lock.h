@@ -13,16 +13,17 @@ struct env_lock {
 	struct env_path path;
 	struct env_cfg cfg;
 	struct interpreter *py; /* with tags and markers */
-	struct lock *lock; /* NULL: it has none, or one that nobody has any more */
+	struct lock *lock;	/* NULL: it has none, or one that nobody has any more */
 };
 
 /* -EINVAL: it lies in no root. */
 int env_lock_open(
 	struct cmd_context *ctx, const char *env, struct env_lock *ret, struct diag *diag);
 void env_lock_free(struct env_lock *e);
-/* Gives it the new lock in one step, tells a person the difference, and has bytecode made of what is
- * new. Where it has that lock already it is not touched. */
-int env_lock_switch(struct cmd_context *ctx, struct env_lock *e, const struct synced *new,
+/* Gives it the new lock in one step, tells a person the difference, and has bytecode made of what
+ * is new. A line of the same distribution keeps what it had behind the address: who installed it,
+ * and whether it was asked for. Where the environment has that lock already it is not touched. */
+int env_lock_switch(struct cmd_context *ctx, struct env_lock *e, struct synced *new,
 	enum compile_when when, struct diag *diag);
 
 #endif

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 
@@ -98,6 +99,17 @@ static bool in_path(const char *program)
 		dirs += n + (dirs[n] == ':');
 	}
 	return false;
+}
+
+int index_asker_parse(const char *name, enum index_asker *ret)
+{
+	if (strcmp(name, "pip") == 0)
+		*ret = ASK_PIP;
+	else if (strcmp(name, "uv") == 0)
+		*ret = ASK_UV;
+	else
+		return -EINVAL;
+	return 0;
 }
 
 bool index_by_uv(enum index_asker asker)

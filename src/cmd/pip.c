@@ -66,10 +66,11 @@ static void complaint(const char *err, struct diag *diag, int status)
 	diag->text[n] = '\0';
 }
 
-int pip_run(const struct interpreter *py, const char *const *args, struct diag *diag)
+/* Its exit status, or -errno. */
+static int run(
+	const struct interpreter *py, const char *const *args, struct str *err, struct diag *diag)
 {
 	auto_free char *inside = NULL;
-	auto_str struct str err = {0};
 	const char *argv[ARGS_MAX + 6] = {py->executable, "-I"};
 	struct diag why = {{0}};
 	size_t n = 2;
@@ -87,13 +88,30 @@ int pip_run(const struct interpreter *py, const char *const *args, struct diag *
 		argv[n++] = *args++;
 	if (*args)
 		return -E2BIG;
-	r = process_run(argv, NULL, 0, NULL, &err, &status, &why);
+	r = process_run(argv, NULL, 0, NULL, err, &status, &why);
 	if (r < 0)
 		return diag_set(diag, r, "%s", diag_text(&why, r));
-	if (status == 0)
-		return 0;
-	if (!inside && err.p && strstr(err.p, "No module named pip"))
+	if (status && !inside && err->p && strstr(err->p, "No module named pip"))
 		return diag_set(diag, -ENOENT, "%s has no pip", py->executable);
-	complaint(err.p, &why, status);
+	return status;
+}
+
+int pip_run(const struct interpreter *py, const char *const *args, struct diag *diag)
+{
+	auto_str struct str err = {0};
+	struct diag why = {{0}};
+	int r = run(py, args, &err, diag);
+
+	if (r <= 0)
+		return r;
+	complaint(err.p, &why, r);
 	return diag_set(diag, -EIO, "%s", why.text);
+}
+
+int pip_run_loud(const struct interpreter *py, const char *const *args, struct str *said,
+	struct diag *diag)
+{
+	int r = run(py, args, said, diag);
+
+	return r <= 0 ? r : diag_set(diag, -EIO, "pip ended with status %d", r);
 }

@@ -9,6 +9,7 @@ best first, then lines "allow NAME SHA256..." for those of which only such files
 says what FILE is:
 
     pylock   a lock file of PEP 751
+    report   what `pip install --dry-run --report` says
     markers  a marker a line; prints 1 or 0 for each
 
 Prints a line per distribution, fields between tabs, "" where unknown:
@@ -177,6 +178,46 @@ def lock_row(base, package, source):
     emit_row(kind, name, version, file, digest, source.size, url, path, subdirectory, origin)
 
 
+def report(path):
+    """https://pip.pypa.io/en/stable/reference/installation-report/"""
+    with open(path, encoding="utf-8") as f:
+        items = json.load(f)["install"]
+    faults = []
+    for item in items:
+        try:
+            report_row(item["metadata"], item["download_info"], item.get("is_direct", False))
+        except Refused as e:
+            faults.append(str(e))
+    if faults:
+        raise Refused("\n".join(faults))
+
+
+def report_row(metadata, info, is_direct):
+    from packaging.utils import canonicalize_name
+
+    name, version, url = canonicalize_name(metadata["name"]), metadata["version"], info["url"]
+    origin = dict(info) if is_direct else None
+    subdirectory = info.get("subdirectory")
+    local = unquote(urlsplit(url).path) if url.startswith("file:") else None
+    if "dir_info" in info:
+        if info["dir_info"].get("editable"):
+            raise Refused(
+                f"{name}: an editable install is one environment's own; run `pip install -e {local}` in it"
+            )
+        emit_row("tree", name, version, None, None, None, None, local, subdirectory, origin)
+        return
+    if "vcs_info" in info:
+        where = f"{info['vcs_info']['vcs']}+{url}@{info['vcs_info']['commit_id']}"
+        emit_row("vcs", name, version, None, None, None, where, None, subdirectory, origin)
+        return
+    archive = info.get("archive_info", {})
+    kind, _, value = archive.get("hash", "").partition("=")
+    hashes = archive.get("hashes") or {kind: value}
+    file = unquote(urlsplit(url).path.rpartition("/")[2])
+    kind = "wheel" if file.endswith(".whl") else "sdist"
+    emit_row(kind, name, version, file, sha256_of(name, hashes), None, url, local, subdirectory, origin)
+
+
 def emit_row(kind, name, version, file, digest, size, url, path, subdirectory, origin):
     if origin and subdirectory:
         origin["subdirectory"] = subdirectory
@@ -213,6 +254,8 @@ def main():
     try:
         if MODE == "pylock":
             pylock(FILE, environment, tags, allowed)
+        elif MODE == "report":
+            report(FILE)
         else:
             markers(FILE, environment)
     except Refused as e:

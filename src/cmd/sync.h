@@ -16,10 +16,13 @@ enum index_asker {
 	ASK_PIP,
 	ASK_UV,
 };
+int index_asker_parse(const char *name, enum index_asker *ret); /* "pip", "uv"; -EINVAL */
 
 struct sync_request {
 	struct interpreter *py; /* whose environment it is to be, with tags and markers */
-	const char *file; /* a pylock.toml or a requirements.txt with pins, told apart by ".toml" */
+	/* told apart by its suffix: a pylock.toml, pip's installation report (.json), or else a
+	 * requirements.txt with pins */
+	const char *file;
 	const char *text; /* of pins, in place of a file, which `file` then names to a person; else NULL */
 	const struct lock *kept; /* lines that stay unless the file names them; NULL: none */
 	enum index_asker asker;

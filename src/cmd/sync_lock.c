@@ -24,7 +24,9 @@ static int question(const struct sync *s, const struct lock *kept, struct str *o
 		return r;
 	digest_format(&id, hex);
 	r = str_addf(
-		out, "sync %s %s\n", str_ends(s->file, ".toml") ? "pylock" : "requirements", hex);
+		out, "sync %s %s\n", str_ends(s->file, ".toml")	? "pylock"
+		: str_ends(s->file, ".json") ? "report"
+					     : "requirements", hex);
 	return r == 0 && kept ? lock_format(kept, out) : r;
 }
 

@@ -133,5 +133,7 @@ static int read_lock(struct sync *s, struct diag *diag)
 
 int sync_read(struct sync *s, struct diag *diag)
 {
-	return str_ends(s->file, ".toml") ? read_lock(s, diag) : read_requirements(s, diag);
+	bool pins = !str_ends(s->file, ".toml") && !str_ends(s->file, ".json");
+
+	return pins ? read_requirements(s, diag) : read_lock(s, diag);
 }

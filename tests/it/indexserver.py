@@ -30,6 +30,8 @@ class Index:
             def do_GET(self):
                 outer.answer(self)
 
+            do_HEAD = do_GET  # uv asks for sizes first
+
             def log_message(self, *args):
                 pass
 
@@ -102,7 +104,8 @@ class Index:
         request.send_header("Content-Type", "text/html")
         request.send_header("Content-Length", str(len(body)))
         request.end_headers()
-        request.wfile.write(body)
+        if request.command != "HEAD":
+            request.wfile.write(body)
 
 
 def normalize(name):
