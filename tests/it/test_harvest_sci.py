@@ -35,8 +35,9 @@ def test_every_wheel_has_one_address(sci, sci_pins, wheels, tools, mounts, root,
     subprocess.run(argv, check=True, env=env)
     said = venvfs.json("harvest", x)
     assert said["kept"] == []
-    expected = addresses(sci)
-    assert {k: v for k, v in addresses(venvfs).items()} == expected and len(expected) == 108
+    got = addresses(venvfs)
+    there = addresses(sci)  # shared: other tests' environments may have put their pip there
+    assert got == {k: there.get(k) for k in got} and len(got) == 108
     left = {n for d, _, files in os.walk(m.upper / "x") for n in files if not d.endswith(".venvfs")}
     assert left <= {"pyvenv.cfg", ".lock"}
     out = subprocess.check_output([x / "bin/python", "-B", "-c", "import numpy, pandas; print(numpy.__version__)"], text=True)
