@@ -27,6 +27,7 @@ static const struct cmd *const commands[] = {
 	&cmd_add,
 	&cmd_remove,
 	&cmd_sync,
+	&cmd_freeze,
 	&cmd_ls,
 	&cmd_show,
 	&cmd_clone,

@@ -27,7 +27,7 @@ static const struct library {
 		"cb55c73c5f4408779d0cf3eef9f762b9c9f147a77de7b258bef0a5628adc85cc"},
 };
 
-enum { PACKAGING, TOMLI, FIELDS = 10 };
+enum { PACKAGING, TOMLI, FIELDS = 12 };
 
 void chooser_free(struct chooser *c)
 {
@@ -268,6 +268,11 @@ static int parse_row(char *field[FIELDS], struct want *w)
 		r = set(&w->subdirectory, field[8]);
 	if (r == 0)
 		r = set(&w->origin, field[9]);
+	w->dependency = strcmp(field[10], "0") == 0;
+	if (r == 0 && *field[11] == '=') {
+		w->installer = strdup(field[11] + 1);
+		r = w->installer ? 0 : -ENOMEM;
+	}
 	if (r < 0)
 		return r;
 	if (!w->name || (w->path && *w->path != '/') || (!w->path && !w->url))
@@ -316,6 +321,17 @@ int chooser_lock(struct chooser *c, const char *file, const struct wants *allow,
 	int r = run(c, toml ? "pylock" : "report", file, toml, allow, &out, diag);
 
 	return r < 0 ? r : take_rows(out.p, ret, faults, diag);
+}
+
+int chooser_freeze(struct chooser *c, const char *file, struct str *ret, struct str *faults,
+	struct diag *diag)
+{
+	int r = run(c, "freeze", file, false, NULL, ret, diag);
+	struct wants none = {0};
+
+	if (r == 0 && ret->p && str_starts(ret->p, "error\t"))
+		r = take_rows(ret->p, &none, faults, diag);
+	return r;
 }
 
 int chooser_markers(struct chooser *c, const char *const *markers, size_t n, bool *ret,

@@ -29,6 +29,9 @@ void chooser_free(struct chooser *c);
  * whose hashes limit the files. -EINVAL: `faults` gets one line for each thing that can not be had. */
 int chooser_lock(struct chooser *c, const char *file, const struct wants *allow, struct wants *ret,
 	struct str *faults, struct diag *diag);
+/* The text of the pylock.toml that holds the distributions of a JSON file (select.py). Errors as above. */
+int chooser_freeze(struct chooser *c, const char *file, struct str *ret, struct str *faults,
+	struct diag *diag);
 /* Whether each marker holds for the interpreter. */
 int chooser_markers(struct chooser *c, const char *const *markers, size_t n, bool *ret,
 	struct str *faults, struct diag *diag);

@@ -11,13 +11,15 @@ says what FILE is:
     pylock   a lock file of PEP 751
     report   what `pip install --dry-run --report` says
     markers  a marker a line; prints 1 or 0 for each
+    freeze   distributions as JSON; prints the lock file of PEP 751 that names them
 
 Prints a line per distribution, fields between tabs, "" where unknown:
 
-    KIND name version file sha256 size url path subdirectory origin
+    KIND name version file sha256 size url path subdirectory origin requested installer
 
 KIND is wheel, sdist, tree (a directory) or vcs; path is absolute, origin is the text of
-direct_url.json for what is no distribution of an index. A line "error" and a text tells what can not
+direct_url.json for what is no distribution of an index. requested is 0 for what only others need,
+installer "=" and INSTALLER's text: what `freeze` noted. A line "error" and a text tells what can not
 be had: every one of them, so that a person need not find them one by one. Then nothing is installed.
 """
 import json
@@ -116,7 +118,7 @@ def pylock(path, environment, tags, allowed):
     faults = []
     for package, source in chosen:
         try:
-            lock_row(os.path.dirname(os.path.abspath(path)), package, source)
+            lock_row(os.path.dirname(os.path.abspath(path)), package, source, noted(package))
         except Refused as e:
             faults.append(str(e))
     if faults:
@@ -141,7 +143,14 @@ def every_fault(lock, environment, tags):
     return faults
 
 
-def lock_row(base, package, source):
+def noted(package):
+    """What freeze() wrote of how it was installed."""
+    note = (package.tool or {}).get("venvfs", {})
+    installer = note.get("installer")
+    return "0" if note.get("requested") is False else "", "=" + installer if isinstance(installer, str) else ""
+
+
+def lock_row(base, package, source, note):
     name, version = package.name, package.version
     kind = type(source).__name__
     path = getattr(source, "path", None)
@@ -154,7 +163,7 @@ def lock_row(base, package, source):
                 f"{name}: an editable install is one environment's own; run `pip install -e {path}` in it"
             )
         origin = {"url": file_url(path), "dir_info": {}}
-        emit_row("tree", name, version, None, None, None, None, path, subdirectory, origin)
+        emit_row("tree", name, version, None, None, None, None, path, subdirectory, origin, note)
         return
     if kind == "PackageVcs":
         url = url or file_url(path)
@@ -163,19 +172,23 @@ def lock_row(base, package, source):
             info["requested_revision"] = source.requested_revision
         where = f"{source.type}+{url}@{source.commit_id}"
         origin = {"url": without_secrets(url), "vcs_info": info}
-        emit_row("vcs", name, version, None, None, None, where, None, subdirectory, origin)
+        emit_row("vcs", name, version, None, None, None, where, None, subdirectory, origin, note)
         return
     digest = sha256_of(name, source.hashes)
     origin = None
     if kind == "PackageArchive":
         file = path and os.path.basename(path) or unquote(urlsplit(url).path.rpartition("/")[2])
         kind = "PackageWheel" if file.endswith(".whl") else "PackageSdist"
-        info = {"hash": "sha256=" + digest, "hashes": {"sha256": digest}}
-        origin = {"url": without_secrets(url or file_url(path)), "archive_info": info}
+        origin = archive_origin(url or file_url(path), digest)
     else:
         file = source.filename
     kind = "wheel" if kind == "PackageWheel" else "sdist"
-    emit_row(kind, name, version, file, digest, source.size, url, path, subdirectory, origin)
+    emit_row(kind, name, version, file, digest, source.size, url, path, subdirectory, origin, note)
+
+
+def archive_origin(url, digest):
+    info = {"hash": "sha256=" + digest, "hashes": {"sha256": digest}}
+    return {"url": without_secrets(url), "archive_info": info}
 
 
 def report(path):
@@ -196,7 +209,6 @@ def report_row(metadata, info, is_direct):
     from packaging.utils import canonicalize_name
 
     name, version, url = canonicalize_name(metadata["name"]), metadata["version"], info["url"]
-    origin = dict(info) if is_direct else None
     subdirectory = info.get("subdirectory")
     local = unquote(urlsplit(url).path) if url.startswith("file:") else None
     if "dir_info" in info:
@@ -204,21 +216,23 @@ def report_row(metadata, info, is_direct):
             raise Refused(
                 f"{name}: an editable install is one environment's own; run `pip install -e {local}` in it"
             )
-        emit_row("tree", name, version, None, None, None, None, local, subdirectory, origin)
+        emit_row("tree", name, version, None, None, None, None, local, subdirectory, dict(info))
         return
     if "vcs_info" in info:
         where = f"{info['vcs_info']['vcs']}+{url}@{info['vcs_info']['commit_id']}"
-        emit_row("vcs", name, version, None, None, None, where, None, subdirectory, origin)
+        emit_row("vcs", name, version, None, None, None, where, None, subdirectory, dict(info))
         return
     archive = info.get("archive_info", {})
     kind, _, value = archive.get("hash", "").partition("=")
     hashes = archive.get("hashes") or {kind: value}
+    digest = sha256_of(name, hashes)
+    origin = archive_origin(url, digest) if is_direct else None
     file = unquote(urlsplit(url).path.rpartition("/")[2])
     kind = "wheel" if file.endswith(".whl") else "sdist"
-    emit_row(kind, name, version, file, sha256_of(name, hashes), None, url, local, subdirectory, origin)
+    emit_row(kind, name, version, file, digest, None, url, local, subdirectory, origin)
 
 
-def emit_row(kind, name, version, file, digest, size, url, path, subdirectory, origin):
+def emit_row(kind, name, version, file, digest, size, url, path, subdirectory, origin, note=("", "")):
     if origin and subdirectory:
         origin["subdirectory"] = subdirectory
     if url and url.startswith("file:"):
@@ -228,7 +242,69 @@ def emit_row(kind, name, version, file, digest, size, url, path, subdirectory, o
     elif url:
         path = None
     text = origin and json.dumps(origin, sort_keys=True)
-    emit(kind, name, version, file, digest, size, url, path, subdirectory, text)
+    emit(kind, name, version, file, digest, size, url, path, subdirectory, text, *note)
+
+
+def toml(value):
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{k} = {toml(v)}" for k, v in value.items() if v not in (None, "")) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(toml, value)) + "]"
+    if isinstance(value, str) and any(ord(c) < 32 or ord(c) == 127 for c in value):
+        raise Refused(f"a control character in {value!r}")
+    return json.dumps(value, ensure_ascii=False)
+
+
+def freeze(path):
+    with open(path, encoding="utf-8") as f:
+        rows = json.load(f)
+    lines, faults = ['lock-version = "1.0"', 'created-by = "venvfs"'], []
+    for row in rows:
+        try:
+            lines += ["", "[[packages]]", *freeze_row(row)]
+        except Refused as e:
+            faults.append(str(e))
+    if faults:
+        raise Refused("\n".join(faults))
+    print(*lines, sep="\n")
+
+
+def freeze_row(row):
+    name = row["name"]
+    yield f"name = {toml(name)}"
+    origin = row["origin"] and json.loads(row["origin"])
+    if not origin:
+        where = {"path": row["path"]} if row["path"] else {"url": row["url"]}
+        file = {"name": row["file"], **where, "size": row["size"] or None, "hashes": {"sha256": row["sha256"]}}
+        yield f"version = {toml(row['version'])}"
+        yield f"wheels = {toml([file])}" if row["kind"] == "wheel" else f"sdist = {toml(file)}"
+    else:
+        yield freeze_origin(name, origin)
+    note = {}
+    if not row["requested"]:
+        note["requested"] = False
+    if row["installer"] != "venvfs":
+        note["installer"] = row["installer"] or ""
+    if note:
+        yield "[packages.tool.venvfs]"
+        yield from (f"{k} = {toml(v)}" for k, v in note.items())
+
+
+def freeze_origin(name, origin):
+    url, subdirectory = origin["url"], origin.get("subdirectory")
+    if "vcs_info" in origin:
+        info = origin["vcs_info"]
+        return "vcs = " + toml({
+            "type": info["vcs"], "url": url, "requested-revision": info.get("requested_revision"),
+            "commit-id": info["commit_id"], "subdirectory": subdirectory,
+        })  # fmt: skip
+    if "dir_info" in origin:
+        local = unquote(urlsplit(url).path)
+        return "directory = " + toml({"path": local, "subdirectory": subdirectory})
+    archive = origin.get("archive_info", {})
+    kind, _, value = archive.get("hash", "").partition("=")
+    digest = sha256_of(name, archive.get("hashes") or {kind: value})
+    return "archive = " + toml({"url": url, "hashes": {"sha256": digest}, "subdirectory": subdirectory})
 
 
 def markers(path, environment):
@@ -256,6 +332,8 @@ def main():
             pylock(FILE, environment, tags, allowed)
         elif MODE == "report":
             report(FILE)
+        elif MODE == "freeze":
+            freeze(FILE)
         else:
             markers(FILE, environment)
     except Refused as e:

@@ -24,6 +24,7 @@ void want_clear(struct want *w)
 	free(w->path);
 	free(w->subdirectory);
 	free(w->origin);
+	free(w->installer);
 	free(w->hashes);
 	line_clear(&w->line);
 	*w = (struct want){0};
@@ -61,15 +62,17 @@ int want_found(struct want *w, const char *version, const struct digest *address
 		.name = strdup(w->name),
 		.version = strdup(version),
 		.address = *address,
-		.requested = true,
-		.installer = strdup("venvfs"),
+		.requested = !w->dependency,
 	};
+	const char *installer = w->installer ? w->installer : "venvfs";
 
+	if (*installer)
+		l.installer = strdup(installer);
 	if (wheel_name && wheel) {
 		l.wheel_name = strdup(wheel_name);
 		l.wheel = *wheel;
 	}
-	if (!l.name || !l.version || !l.installer || (wheel_name && wheel && !l.wheel_name)) {
+	if (!l.name || !l.version || (*installer && !l.installer) || (wheel_name && wheel && !l.wheel_name)) {
 		line_clear(&l);
 		return -ENOMEM;
 	}

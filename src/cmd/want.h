@@ -28,6 +28,8 @@ struct want {
 	char *url, *path;     /* at most one; path is absolute */
 	char *subdirectory;   /* of a source, or NULL */
 	char *origin;	      /* direct_url.json, or NULL */
+	bool dependency;      /* not asked for by itself */
+	char *installer;      /* INSTALLER's text, "" for no such file; NULL: ours */
 	struct digest *hashes;
 	size_t n_hashes; /* of a pin: the only files allowed; 0: any */
 
