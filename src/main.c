@@ -28,6 +28,7 @@ static const struct cmd *const commands[] = {
 	&cmd_remove,
 	&cmd_sync,
 	&cmd_freeze,
+	&cmd_run,
 	&cmd_ls,
 	&cmd_show,
 	&cmd_clone,

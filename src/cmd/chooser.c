@@ -334,6 +334,23 @@ int chooser_freeze(struct chooser *c, const char *file, struct str *ret, struct 
 	return r;
 }
 
+int chooser_script(struct chooser *c, const char *file, struct str *ret, struct str *faults,
+	struct diag *diag)
+{
+	auto_str struct str out = {0};
+	int r = run(c, "script", file, true, NULL, &out, diag);
+
+	for (char *line, *text = out.p; r == 0 && (line = take_line(&text));) {
+		char *value = strchr(line, '\t');
+
+		if (!value)
+			r = -EPROTO;
+		else
+			r = str_addf(*line == 'e' ? faults : ret, "%s\n", value + 1);
+	}
+	return r == 0 && faults->len ? -EINVAL : r;
+}
+
 int chooser_markers(struct chooser *c, const char *const *markers, size_t n, bool *ret,
 	struct str *faults, struct diag *diag)
 {

@@ -32,6 +32,9 @@ int chooser_lock(struct chooser *c, const char *file, const struct wants *allow,
 /* The text of the pylock.toml that holds the distributions of a JSON file (select.py). Errors as above. */
 int chooser_freeze(struct chooser *c, const char *file, struct str *ret, struct str *faults,
 	struct diag *diag);
+/* The requirements, a line each, of a file with the TOML of a script's metadata (PEP 723). Errors as above. */
+int chooser_script(struct chooser *c, const char *file, struct str *ret, struct str *faults,
+	struct diag *diag);
 /* Whether each marker holds for the interpreter. */
 int chooser_markers(struct chooser *c, const char *const *markers, size_t n, bool *ret,
 	struct str *faults, struct diag *diag);

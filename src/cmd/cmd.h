@@ -24,7 +24,7 @@ struct cmd {
 	int (*run)(struct cmd_context *ctx, int argc, char **argv); /* argv[0] is the name; returns the exit code */
 };
 
-extern const struct cmd cmd_create, cmd_add, cmd_remove, cmd_freeze, cmd_sync, cmd_ls, cmd_show, cmd_clone, cmd_rm, cmd_materialize, cmd_harvest,
+extern const struct cmd cmd_create, cmd_add, cmd_remove, cmd_freeze, cmd_run, cmd_sync, cmd_ls, cmd_show, cmd_clone, cmd_rm, cmd_materialize, cmd_harvest,
 	cmd_adopt, cmd_diff, cmd_undo, cmd_reset, cmd_eject;
 
 /* a person is told, on stderr: "venvfs: TEXT"; both return the exit code to give */

@@ -215,7 +215,7 @@ static int pylock(struct freeze *f, struct diag *diag)
 static int freeze(struct cmd_context *ctx, const char *env, enum format format, bool all,
 	enum index_asker asker, struct diag *diag)
 {
-	struct freeze f = {.all = all, .sync = {.ctx = ctx, .asker = asker, .work = {.fd = -1}}};
+	struct freeze f = {.all = all};
 	struct env_path p = {0};
 	int r = cmd_env_path(ctx, env, &p, diag);
 
@@ -226,17 +226,9 @@ static int freeze(struct cmd_context *ctx, const char *env, enum format format, 
 		r = env_lock_open(ctx, env, &f.e, diag);
 	if (r < 0)
 		return r;
-	f.sync.py = f.e.py;
-	f.sync.chooser = (struct chooser){.store = ctx->store,
-		.py = f.e.py,
-		.work = &f.sync.work,
-		.fetch = index_fetch_library,
-		.arg = &f.sync};
+	sync_begin(&f.sync, ctx, f.e.py, asker);
 	r = format == PYLOCK ? pylock(&f, diag) : requirements(&f);
-	chooser_free(&f.sync.chooser);
-	workdir_free(&f.sync.work);
-	wants_free(&f.sync.wants);
-	str_free(&f.sync.faults);
+	sync_end(&f.sync);
 	env_lock_free(&f.e);
 	return r;
 }

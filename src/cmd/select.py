@@ -11,6 +11,7 @@ says what FILE is:
     pylock   a lock file of PEP 751
     report   what `pip install --dry-run --report` says
     markers  a marker a line; prints 1 or 0 for each
+    script   the TOML that a script has about itself (PEP 723); prints its requirements, a line each
     freeze   distributions as JSON; prints the lock file of PEP 751 that names them
 
 Prints a line per distribution, fields between tabs, "" where unknown:
@@ -319,6 +320,22 @@ def markers(path, environment):
             raise Refused(f"the marker {line!r}: {str(e).splitlines()[0]}") from None
 
 
+def script(path, environment):
+    from packaging.requirements import InvalidRequirement, Requirement
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    content, version = load_toml(path), environment["python_full_version"]
+    wanted, requirements = content.get("requires-python", ""), content.get("dependencies", [])
+    try:
+        if not SpecifierSet(wanted).contains(version, prereleases=True):
+            raise Refused(f"the script wants Python {wanted}, and this is {version}; --python chooses another")
+        for requirement in map(str, requirements):
+            Requirement(requirement)
+            print("requirement", requirement, sep="\t")
+    except (InvalidSpecifier, InvalidRequirement) as e:
+        raise Refused(f"what the script says about itself: {str(e).splitlines()[0]}") from None
+
+
 def main():
     from packaging.tags import Tag
 
@@ -332,6 +349,8 @@ def main():
             pylock(FILE, environment, tags, allowed)
         elif MODE == "report":
             report(FILE)
+        elif MODE == "script":
+            script(FILE, environment)
         elif MODE == "freeze":
             freeze(FILE)
         else:

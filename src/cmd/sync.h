@@ -56,6 +56,10 @@ struct sync {
 	size_t n_added; /* distributions that came into the store */
 };
 
+/* sync_lock.c: with nothing read yet, and the end of it. */
+void sync_begin(struct sync *s, struct cmd_context *ctx, struct interpreter *py, enum index_asker asker);
+void sync_end(struct sync *s);
+
 /* sync_read.c: the file's bytes become wants. -EINVAL: faults tells what can not be had. */
 int sync_read(struct sync *s, struct diag *diag);
 

@@ -116,22 +116,36 @@ static int work_out(struct sync *s, const struct lock *kept, const char *asked,
 	return 0;
 }
 
+void sync_begin(
+	struct sync *s, struct cmd_context *ctx, struct interpreter *py, enum index_asker asker)
+{
+	*s = (struct sync){.ctx = ctx, .py = py, .asker = asker, .work = {.fd = -1}};
+	s->chooser = (struct chooser){.store = ctx->store,
+		.py = py,
+		.work = &s->work,
+		.fetch = index_fetch_library,
+		.arg = s};
+}
+
+void sync_end(struct sync *s)
+{
+	chooser_free(&s->chooser);
+	workdir_free(&s->work);
+	wants_free(&s->wants);
+	str_free(&s->text);
+	str_free(&s->options);
+	str_free(&s->faults);
+}
+
 int sync_lock(struct cmd_context *ctx, const struct sync_request *request, struct synced *ret,
 	struct diag *diag)
 {
-	struct sync s = {.ctx = ctx,
-		.file = request->file,
-		.py = request->py,
-		.asker = request->asker,
-		.work = {.fd = -1}};
 	auto_str struct str asked = {0};
+	struct sync s;
 	int r;
 
-	s.chooser = (struct chooser){.store = ctx->store,
-		.py = request->py,
-		.work = &s.work,
-		.fetch = index_fetch_library,
-		.arg = &s};
+	sync_begin(&s, ctx, request->py, request->asker);
+	s.file = request->file;
 	r = request->text ? str_add(&s.text, request->text)
 			  : io_slurp_at(AT_FDCWD, s.file, FILE_MAX, &s.text);
 	if (r < 0)
@@ -144,11 +158,6 @@ int sync_lock(struct cmd_context *ctx, const struct sync_request *request, struc
 		if (r == -ENOENT)
 			r = work_out(&s, request->kept, asked.p, &ret->id, &ret->lock, diag);
 	}
-	chooser_free(&s.chooser);
-	workdir_free(&s.work);
-	wants_free(&s.wants);
-	str_free(&s.text);
-	str_free(&s.options);
-	str_free(&s.faults);
+	sync_end(&s);
 	return r;
 }
