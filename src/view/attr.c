@@ -177,13 +177,13 @@ static int attr_generated(struct view *v, struct inode *i, struct stat *ret)
 	if (r < 0)
 		return r;
 	ret->st_mode = S_IFREG | 0644;
-	if (dir && env) {
+	if (dir) {
 		r = merge_lookup(v, dir, i->name, &m);
 		if (r < 0)
 			return r;
 		if (m.lower)
 			ret->st_mode = S_IFREG | generate_mode(m.lower);
-		ret->st_mtim = env->time;
+		ret->st_mtim = env ? env->time : v->root_st.st_mtim;
 	}
 	ret->st_blocks = ret->st_size ? 1 : 0;
 	return 0;

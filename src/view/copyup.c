@@ -152,7 +152,7 @@ int copyup(struct view *v, struct inode *i, uint64_t limit)
 			mode = generate_mode(m.lower);
 		if (r < 0)
 			return r;
-		mtime = env_of(i) ? env_of(i)->time : mtime;
+		mtime = env_of(i) ? env_of(i)->time : v->root_st.st_mtim;
 	} else {
 		return -EPERM;
 	}
@@ -179,7 +179,7 @@ int copyup(struct view *v, struct inode *i, uint64_t limit)
 
 int copyup_name(struct view *v, struct inode *dir, const char *name, const struct merged *m)
 {
-	auto_str struct str text = {0}, path = {0};
+	auto_str struct str text = {0};
 	auto_close int dirfd = -1, fd = -1;
 	auto_unlocked struct unlocked open = {.fd = -1};
 	struct inode *i = inode_find(v->inodes, dir, name);
@@ -207,20 +207,17 @@ int copyup_name(struct view *v, struct inode *dir, const char *name, const struc
 	if (e->type == LOWER_LINK)
 		return symlinkat(e->target, dirfd, name) < 0 ? -errno : 0;
 	if (!d) {
-		r = str_add(&path, v->root);
-		if (r == 0)
-			r = inode_path(env->dir, &path);
-		if (r == 0)
-			r = generate(env->lower, e,
-				&(struct generate_env){.path = path.p, .prompt = env->prompt},
-				&text);
+		r = env_generate_at(v, dir, e, &text);
 		if (r < 0)
 			return r;
 	}
 	upper_temp_name(tmp);
 	r = create(v, dirfd, tmp,
 		d ? (d->manifest->entries[e->index].exec ? 0755 : 0644) : generate_mode(e),
-		d ? d->mtime : env->time, d, e->index, &text, UINT64_MAX, &fd);
+		d     ? d->mtime
+		: env ? env->time
+		      : v->root_st.st_mtim,
+		d, e->index, &text, UINT64_MAX, &fd);
 	if (r == 0 && renameat(dirfd, tmp, dirfd, name) < 0) {
 		r = -errno;
 		unlinkat(dirfd, tmp, 0);

@@ -479,28 +479,36 @@ void env_moved(struct view *v, struct inode *dir)
 	inode_each_child(v->inodes, dir, moved_child, v);
 }
 
-int env_generate(struct view *v, struct inode *i, struct str *out)
+int env_generate_at(
+	struct view *v, struct inode *dir, const struct lower_entry *e, struct str *out)
 {
 	auto_str struct str path = {0};
-	struct inode *dir = inode_parent(i);
 	struct env *env = env_of(dir);
+	int r = str_add(&path, v->root);
+
+	if (r == 0 && env)
+		r = inode_path(env->dir, &path);
+	if (r == 0)
+		r = generate(env ? env->lower : NULL, e,
+			&(struct generate_env){.path = path.p, .prompt = env ? env->prompt : NULL},
+			out);
+	return r;
+}
+
+int env_generate(struct view *v, struct inode *i, struct str *out)
+{
+	struct inode *dir = inode_parent(i);
 	struct merged m;
 	int r;
 
-	if (!env || !env->lower)
+	if (!dir)
 		return -ENOENT;
 	r = merge_lookup(v, dir, i->name, &m);
 	if (r < 0)
 		return r;
 	if (!m.lower || m.lower->type != LOWER_GENERATED)
 		return -ENOENT;
-	r = str_add(&path, v->root);
-	if (r == 0)
-		r = inode_path(env->dir, &path);
-	if (r == 0)
-		r = generate(env->lower, m.lower,
-			&(struct generate_env){.path = path.p, .prompt = env->prompt}, out);
-	return r;
+	return env_generate_at(v, dir, m.lower, out);
 }
 
 /* Trees made anew once, however many environments share them. */

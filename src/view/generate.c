@@ -21,6 +21,12 @@
 static const char gitignore[] =
 	"# Created by venv; see https://docs.python.org/3/library/venv.html\n*\n";
 
+/* https://bford.info/cachedir/ */
+static const char cache_tag[] =
+	"Signature: 8a477f597d28d172789f06886806bc55\n"
+	"# Environments as venvfs shows them. What is private in them lies behind the mount, where this file\n"
+	"# is not: save that (docs/surroundings.md). Delete this file, and backups take all that shows.\n";
+
 static int python_path(const struct generate_env *env, struct str *out)
 {
 	return str_addf(out, "%s/bin/python", env->path);
@@ -283,6 +289,8 @@ static int text_of(struct lower *l, const struct lower_entry *e, const struct ge
 		return activate_render(lower_interpreter(l), e->name, env, out);
 	case GEN_GITIGNORE:
 		return str_add(out, gitignore);
+	case GEN_CACHE_TAG:
+		return str_add(out, cache_tag);
 	}
 	return -EINVAL;
 }

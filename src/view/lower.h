@@ -20,6 +20,7 @@ enum generated {
 	GEN_RECORD, GEN_INSTALLER, GEN_REQUESTED, GEN_ORIGIN, /* in dist's .dist-info */
 	GEN_ACTIVATE,    /* activate scripts: index into the base Python's templates */
 	GEN_GITIGNORE,
+	GEN_CACHE_TAG,   /* in no lower tree: CACHEDIR.TAG of the root (merge.c) */
 };
 
 struct lower_dir;

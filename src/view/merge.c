@@ -2,7 +2,7 @@
  *
  * The one rule of what a name means, in this order: what the upper has; a
  * whiteout, which is ENOENT; what the lower tree has. Listings (list.c) ask this file too,
- * so that a name is listed exactly if it can be looked up.
+ * so that a name is listed exactly if it can be looked up, but for one (cache_tag).
  */
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -11,6 +11,12 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+
+/* Of the root, and in no listing: programs that make backups ask for it by name, and leave out what
+ * shows here. Nobody copies it to where it would say the same of other files, and it is not behind the
+ * mount, where all that is private lies. */
+static const struct lower_entry cache_tag = {
+	.name = "CACHEDIR.TAG", .type = LOWER_GENERATED, .generated = GEN_CACHE_TAG};
 
 static bool exists_at(int dirfd, const char *name)
 {
@@ -110,6 +116,8 @@ int merge_lookup_at(
 		if (r < 0)
 			return r;
 	}
+	if (dir->id == INODE_ROOT && strcmp(name, cache_tag.name) == 0)
+		below = &cache_tag;
 	if (dirfd >= 0) {
 		if (fstatat(dirfd, name, &ret->st, AT_SYMLINK_NOFOLLOW) == 0) {
 			ret->what = NAME_UPPER;
@@ -133,16 +141,16 @@ int merge_lookup_at(
 	}
 	if (below) {
 		struct inode *up = inode_parent(dir);
-		bool shows = true;
+		bool shows = true, ghost = env && env->state == ENV_GHOST;
 
 		if (below->derived && up) {
 			r = derived_shows(v, up, name, &shows);
 			if (r < 0)
 				return r;
 		}
-		if (!shows || (env->state == ENV_GHOST && is_gone(env, name)))
+		if (!shows || (ghost && is_gone(env, name)))
 			return 0;
-		ret->what = env->state == ENV_GHOST ? NAME_GHOST : NAME_LOWER;
+		ret->what = ghost ? NAME_GHOST : NAME_LOWER;
 		ret->lower = below;
 		ret->dir = below->type == LOWER_DIR ? below->dir : NULL;
 	}

@@ -174,6 +174,9 @@ int env_republish(struct view *v, struct inode *dir, struct str *text, struct en
 bool env_name_ok(const char *name);
 int env_generate(
 	struct view *v, struct inode *i, struct str *out); /* GENERATED: its text. Structure lock */
+/* The same of a generated name that is known. */
+int env_generate_at(
+	struct view *v, struct inode *dir, const struct lower_entry *e, struct str *out);
 
 /* switch.c: from one lower tree to another */
 /* Structure lock for writing. Sets env->lower (taking the reference), repoints the known
