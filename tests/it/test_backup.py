@@ -47,6 +47,11 @@ def test_the_tag_shows_through_the_mount_alone(mount, x):  # noqa: F811
 def test_who_does_not_want_it_deletes_it(mount, prepared):  # noqa: F811
     (mount.path / TAG).unlink()
     assert code((mount.path / TAG).stat) == "ENOENT" and os.listdir(mount.path) == []
+    mount.umount()
+    (mount.path / f".wh.{TAG}").rename(mount.path.parent / "mark")
+    mount.mount()
+    assert (mount.path / TAG).read_bytes().startswith(SIGNATURE)
+    (mount.path / TAG).unlink()
     mount.remount()
     assert code((mount.path / TAG).stat) == "ENOENT"
     (mount.path / TAG).write_text("mine\n")
