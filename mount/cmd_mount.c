@@ -236,6 +236,8 @@ static int run_mount(struct cmd_context *ctx, int argc, char **argv)
 			"/dev/fuse "
 			"--cap-add SYS_ADMIN` in a container; `venvfs materialize ENV DIR` needs "
 			"no mount");
+	if (r == 0)
+		r = cmd_note_root(ctx, root.p, &diag);
 	if (r < 0)
 		return cmd_fail("%s", diag_text(&diag, r));
 	log = open_log();

@@ -3,6 +3,7 @@
 
 #include "cmd/progress.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -50,4 +51,14 @@ struct store *cmd_store(struct cmd_context *ctx)
 		ctx->store = NULL;
 	}
 	return ctx->store;
+}
+
+int cmd_note_root(struct cmd_context *ctx, const char *root, struct diag *diag)
+{
+	struct store *s = root ? cmd_store(ctx) : NULL;
+	int r = !root ? 0 : s ? store_root_put(s, root) : -EIO;
+
+	return r < 0 ? diag_errno(diag, r, "can not note in the store %s that %s uses it",
+			       ctx->config.store, root)
+		     : 0;
 }

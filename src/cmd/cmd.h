@@ -48,6 +48,9 @@ void cmd_compile_harvested(struct cmd_context *ctx, const struct harvest *h);
 /* The root for bare names, absolute: the one the current directory is in, else $VENVFS_ROOT, else the
  * configured one. It need not exist. */
 int cmd_root(struct cmd_context *ctx, char **ret, struct diag *diag);
+/* Tells the store that environments of `root` use it: before one of them names anything there. NULL: no
+ * root. */
+int cmd_note_root(struct cmd_context *ctx, const char *root, struct diag *diag);
 
 /* ENV: a path (it has a slash, or begins with "."), or a bare name in the default root (the root the current directory
  * is in, else $VENVFS_ROOT, else the configured one, else ~/envs). */

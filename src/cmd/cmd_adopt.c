@@ -28,6 +28,8 @@ static int adopt(struct cmd_context *ctx, const char *env, struct diag *diag)
 	if (r == 0 && cfg.cfg.lock_kind != CFG_LOCK_ABSENT)
 		r = diag_set(diag, -EEXIST, "%s is one of ours already", p.path);
 	if (r == 0)
+		r = cmd_note_root(ctx, p.root, diag);
+	if (r == 0)
 		r = env_cfg_switch(&cfg, &p, NULL, diag);
 	if (r == 0)
 		r = harvest_env(ctx, &p, &h, diag);

@@ -305,6 +305,8 @@ int env_new(struct cmd_context *ctx, const char *env, struct env_path *ret, stru
 		if (r == 0)
 			r = check_name(p.path, diag);
 	}
+	if (r == 0)
+		r = cmd_note_root(ctx, p.root, diag);
 	if (r < 0) {
 		env_path_free(&p);
 		return r;

@@ -99,6 +99,8 @@ int env_lock_switch(struct cmd_context *ctx, struct env_lock *e, struct synced *
 {
 	int r = keep_words(ctx->store, e->lock, new, diag);
 
+	if (r == 0)
+		r = cmd_note_root(ctx, e->path.root, diag);
 	if (r == 0 && !has(e, new))
 		r = env_cfg_switch(&e->cfg, &e->path, &new->id, diag);
 	if (r < 0)

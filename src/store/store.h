@@ -93,6 +93,12 @@ int store_note_get(struct store *s, const char *kind, const char *key, struct st
 /* Calls `each` with every note's text of a kind, own store first; stops at a non-zero return and returns it. */
 int store_note_each(struct store *s, const char *kind, int (*each)(void *arg, const char *text, size_t n), void *arg);
 
+/* roots: the directories whose environments use this store, by absolute path with links resolved */
+/* Notes it in the own store, durably, unless that is known or there is none. */
+int store_root_put(struct store *s, const char *root);
+/* Calls `each` with every one, whether it is still there or not; stops at a non-zero return and returns it. */
+int store_root_each(struct store *s, int (*each)(void *arg, const char *root), void *arg);
+
 /* checking */
 struct verify_stats {
 	size_t n_dists, n_files, n_blobs, n_locks, n_bad;

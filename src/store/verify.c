@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "store/blob.h"
 #include "store/dist.h"
+#include "store/root.h"
 #include "store/tier.h"
 #include "store/wheels.h"
 
@@ -339,6 +340,24 @@ static int check_objects(struct walk *w, const char *kind,
 	return r;
 }
 
+static int check_roots(struct walk *w)
+{
+	auto_names struct names names = {0};
+	int r = list(w, "roots", &names);
+
+	for (size_t i = 0; r == 0 && i < names.n; i++) {
+		auto_str struct str path = {0}, root = {0};
+
+		r = root_read(w->tier, names.v[i], &root);
+		if (r == -ENOMEM || str_addf(&path, "roots/%s", names.v[i]) < 0)
+			return -ENOMEM;
+		if (r < 0)
+			fault_errno(w, path.p, r);
+		r = 0;
+	}
+	return r;
+}
+
 static int check_tier(struct walk *w)
 {
 	static const char *const top[] = {"CACHEDIR.TAG", "blobs", "dists", "locks", "notes", "pyc",
@@ -353,6 +372,8 @@ static int check_tier(struct walk *w)
 		r = check_pycs(w);
 	if (r == 0)
 		r = check_objects(w, "locks", check_lock);
+	if (r == 0)
+		r = check_roots(w);
 	return r;
 }
 

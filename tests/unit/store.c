@@ -10,6 +10,7 @@
 #include "tests/tap.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 
 CLEANUP_DEFINE(store, store_free)
@@ -237,6 +238,49 @@ static void test_verify(void)
 	ok(verify(&said) == 1 && strstr(said.p, "gone 1"), "a lock that names what is not there");
 }
 
+static int add_root(void *arg, const char *root)
+{
+	return str_addf(arg, "%s;", root);
+}
+
+static void test_roots(void)
+{
+	auto_of(store) struct store *s = NULL, *none = NULL;
+	auto_str struct str all = {0}, said = {0};
+	char path[PATH_MAX + 1], *tiers[] = {own};
+
+	io_remove_tree_at(AT_FDCWD, own);
+	store_open(own, NULL, 0, &s, NULL);
+	ok(store_root_each(s, add_root, &all) == 0 && all.len == 0, "a new store has no root");
+	ok(store_root_put(s, "/home/u/envs") == 0 && store_root_put(s, "/home/u/envs") == 0 &&
+			store_root_each(s, add_root, &all) == 0 &&
+			strcmp(all.p, "/home/u/envs;") == 0,
+		"one that is noted twice is there once");
+	ok(store_root_put(s, "/a b\nc") == 0 && store_root_put(s, "envs") == -EINVAL,
+		"any path, if it is absolute");
+	str_truncate(&all, 0);
+	ok(store_root_each(s, add_root, &all) == 0 && strstr(all.p, "/a b\nc;") &&
+			strstr(all.p, "/home/u/envs;"),
+		"all are told");
+	ok(verify(&said) == 0, "verify has nothing against them");
+	snprintf(path, sizeof path, "%s/roots/%064d", own, 0);
+	close(open(path, O_CREAT | O_WRONLY, 0644));
+	str_truncate(&all, 0);
+	ok(store_root_each(s, add_root, &all) == 0 && all.len == strlen("/a b\nc;/home/u/envs;") &&
+			verify(&said) == 1 && strstr(said.p, "roots/0000"),
+		"one that its name does not fit is none, and verify says so");
+	unlink(path);
+	ok(store_open(NULL, tiers, 1, &none, NULL) == 0 && store_root_put(none, "/x") == 0,
+		"without a store of one's own nothing is noted");
+	str_truncate(&all, 0);
+	ok(store_root_each(none, add_root, &all) == 0 && all.len == 0,
+		"and a tier's roots are others'");
+	memset(path, 'a', PATH_MAX);
+	path[0] = '/';
+	path[PATH_MAX] = '\0';
+	ok(store_root_put(s, path) == -EINVAL, "a path that no call takes is refused");
+}
+
 int main(void)
 {
 	if (!mkdtemp(dir))
@@ -247,6 +291,7 @@ int main(void)
 	test_locks();
 	test_notes();
 	test_verify();
+	test_roots();
 	io_remove_tree_at(AT_FDCWD, dir);
 	return done_testing();
 }
