@@ -36,6 +36,7 @@ static const struct cmd *const commands[] = {
 	&cmd_adopt,
 	&cmd_eject,
 	&cmd_diff,
+	&cmd_du,
 	&cmd_undo,
 	&cmd_reset,
 	&cmd_rm,

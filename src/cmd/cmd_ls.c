@@ -1,22 +1,14 @@
-/* SPDX-License-Identifier: MIT
- *
- * An environment may lie at any depth below the root; what is below an environment is its own.
- */
+/* SPDX-License-Identifier: MIT */
 #include "cmd/cmd.h"
 
 #include "base/array.h"
 #include "base/cleanup.h"
 #include "base/json.h"
-#include "base/mounts.h"
 #include "cmd/env_facts.h"
+#include "cmd/envs.h"
 
-#include <fcntl.h>
 #include <getopt.h>
-#include <limits.h>
 #include <string.h>
-#include <sys/stat.h>
-
-enum { DEPTH_MAX = 32 };
 
 struct row {
 	char *name;
@@ -28,6 +20,7 @@ struct listing {
 	const char *root;
 	struct row *rows;
 	size_t n, cap;
+	struct diag *diag;
 };
 
 static void listing_free(struct listing *l)
@@ -39,8 +32,9 @@ static void listing_free(struct listing *l)
 	free(l->rows);
 }
 
-static int add(struct listing *l, const char *name, struct diag *diag)
+static int add(void *arg, const char *name)
 {
+	struct listing *l = arg;
 	struct row row = {0};
 	auto_free char *path = NULL;
 	struct env_path p = {0};
@@ -51,7 +45,7 @@ static int add(struct listing *l, const char *name, struct diag *diag)
 	if (asprintf(&path, "%s/%s", l->root, name) < 0)
 		return path = NULL, -ENOMEM;
 	p.path = path;
-	r = env_facts_read(l->store, &p, &row.facts, diag);
+	r = env_facts_read(l->store, &p, &row.facts, l->diag);
 	if (r == -ENOENT)
 		return 0;
 	if (r < 0)
@@ -66,39 +60,6 @@ static int add(struct listing *l, const char *name, struct diag *diag)
 	}
 	l->rows[l->n++] = row;
 	return 0;
-}
-
-static int walk(struct listing *l, int at, const char *sub, unsigned depth, struct diag *diag)
-{
-	auto_closedir DIR *d = NULL;
-	auto_close int fd = openat(at, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct dirent *e;
-	int r = 0;
-
-	if (fd < 0 || !(d = fdopendir(fd)))
-		return diag_errno(diag, -errno, "%s/%s", l->root, sub);
-	fd = -1;
-	while (r == 0 && (errno = 0, e = readdir(d))) {
-		auto_free char *name = NULL;
-		auto_close int dir = -1;
-
-		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
-			str_starts(e->d_name, ".wh.") || str_starts(e->d_name, ".venvfs") ||
-			(e->d_type != DT_DIR && e->d_type != DT_UNKNOWN))
-			continue;
-		dir = openat(dirfd(d), e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (dir < 0)
-			continue; /* no directory, or not ours to read */
-		if (asprintf(&name, "%s%s%s", sub, *sub ? "/" : "", e->d_name) < 0)
-			return name = NULL, -ENOMEM;
-		if (faccessat(dir, "pyvenv.cfg", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-			r = add(l, name, diag);
-		else if (depth < DEPTH_MAX)
-			r = walk(l, dir, name, depth + 1, diag);
-	}
-	if (r == 0 && errno)
-		r = diag_errno(diag, -errno, "%s/%s", l->root, sub);
-	return r;
 }
 
 static int by_name(const void *a, const void *b)
@@ -163,10 +124,9 @@ static void print_table(const struct listing *l)
 
 static int list(struct cmd_context *ctx, const char *dir, bool json)
 {
-	struct listing l = {.store = ctx->store};
-	auto_free char *root = NULL;
-	auto_close int fd = -1;
 	struct diag diag = {0};
+	struct listing l = {.store = ctx->store, .diag = &diag};
+	auto_free char *root = NULL;
 	int r = 0;
 
 	if (dir) {
@@ -177,16 +137,9 @@ static int list(struct cmd_context *ctx, const char *dir, bool json)
 	}
 	if (r == 0) {
 		l.root = root;
-		fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (fd < 0 && (errno != ENOENT || dir))
-			r = errno == ENOTCONN ? diag_set(&diag, -errno,
-							"%s: the daemon of this mount is gone; "
-							"`venvfs mount` "
-							"starts it again",
-							root)
-					      : diag_errno(&diag, -errno, "%s", root);
-		else if (fd >= 0)
-			r = walk(&l, fd, "", 0, &diag);
+		r = envs_each(root, add, &l, &diag);
+		if (r == -ENOENT && !dir)
+			r = 0; /* not made yet */
 	}
 	if (l.n)
 		qsort(l.rows, l.n, sizeof *l.rows, by_name);
