@@ -20,7 +20,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mount.h>
-#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
 
@@ -34,14 +33,6 @@ static int is_path(void *arg, const char *path)
 static bool is_mounted(const char *root)
 {
 	return mounts_each(is_path, (void *)root) > 0;
-}
-
-/* stat(2) may be answered from the kernel's memory: statfs(2) always asks the daemon. */
-static bool is_dead(const char *root)
-{
-	struct statvfs st;
-
-	return statvfs(root, &st) < 0 && errno == ENOTCONN;
 }
 
 static int unmount(const char *root, bool lazy, struct diag *diag)
@@ -92,34 +83,15 @@ static int root_path(struct cmd_context *ctx, const char *arg, struct str *ret)
 		ret, "%s/%s", strcmp(parent, "/") == 0 ? "" : parent, slash ? slash + 1 : copy);
 }
 
-static bool inside(const char *path, const char *dir)
+static int check_root(struct cmd_context *ctx, const char *root, struct diag *diag)
 {
-	size_t n = strlen(dir);
-
-	return strncmp(path, dir, n) == 0 && (path[n] == '/' || !path[n]);
-}
-
-static int check_root(struct store *store, const char *root, struct diag *diag)
-{
-	auto_free char *real = NULL;
-	const char *path;
-
 	for (const char *p = root; *p; p++)
 		if (*p == '\t' || *p == '\n' || *p == ':')
 			return diag_set(diag, -EINVAL,
 				"%s: a root's path may hold no colon, tab or newline: PATH and "
 				"shebangs can not",
 				root);
-	for (size_t k = 0; (path = store_path(store, k)); k++) {
-		free(real);
-		real = realpath(path, NULL);
-		if (real && (inside(real, root) || inside(root, real)))
-			return diag_set(diag, -EINVAL,
-				"%s: a root and a store (%s) may not lie in one another; choose "
-				"another directory",
-				root, real);
-	}
-	return 0;
+	return cmd_root_apart(ctx, root, diag);
 }
 
 static int clear_dead(const char *root, struct diag *diag)
@@ -127,7 +99,7 @@ static int clear_dead(const char *root, struct diag *diag)
 	for (int tries = 0; is_mounted(root); tries++) {
 		int r;
 
-		if (!is_dead(root))
+		if (!mounts_is_dead(root))
 			return diag_set(diag, -EBUSY,
 				"%s: is mounted already and alive; `venvfs umount %s` ends it",
 				root, root);
@@ -225,7 +197,7 @@ static int run_mount(struct cmd_context *ctx, int argc, char **argv)
 	if (r < 0)
 		return cmd_fail(
 			"%s: %s", argv[optind] ? argv[optind] : ctx->config.root, strerror(-r));
-	r = check_root(store, root.p, &diag);
+	r = check_root(ctx, root.p, &diag);
 	if (r == 0)
 		r = clear_dead(root.p, &diag);
 	if (r == 0)
@@ -308,7 +280,7 @@ static int run_umount(struct cmd_context *ctx, int argc, char **argv)
 			"%s: %s", argv[optind] ? argv[optind] : ctx->config.root, strerror(-r));
 	if (!is_mounted(root.p))
 		return cmd_fail("%s: is not mounted", root.p);
-	dead = is_dead(root.p);
+	dead = mounts_is_dead(root.p);
 	daemon = dead ? -1 : daemon_of(root.p);
 	r = dead ? unmount(root.p, true, &diag) : unmount_idle(root.p, &diag);
 	if (r == -EBUSY)

@@ -12,7 +12,8 @@
 #include "store/store.h"
 
 struct cmd_context {
-	struct config config;
+	struct config config; /* where it can not be read: what the command line says, and NULLs */
+	const char *config_fault; /* why not; NULL for every command but a cmd.any_config */
 	struct store *store; /* opened by the first cmd_store() */
 };
 
@@ -21,12 +22,13 @@ struct cmd {
 	const char *usage;   /* behind "venvfs ": "create ENV... [--python X]" */
 	const char *summary; /* one line, for the list of commands */
 	const char *help;    /* options and an example, for --help */
+	bool any_config;     /* it runs also where the configuration can not be read */
 	int (*run)(struct cmd_context *ctx, int argc, char **argv); /* argv[0] is the name; returns the exit code */
 };
 
 extern const struct cmd cmd_create, cmd_add, cmd_remove, cmd_freeze, cmd_run, cmd_sync, cmd_ls, cmd_show, cmd_clone, cmd_rm, cmd_materialize, cmd_harvest,
 	cmd_adopt, cmd_diff, cmd_undo, cmd_reset, cmd_eject;
-extern const struct cmd cmd_du;
+extern const struct cmd cmd_doctor, cmd_du;
 
 /* a person is told, on stderr: "venvfs: TEXT"; both return the exit code to give */
 int cmd_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));                          /* 1 */
@@ -49,6 +51,8 @@ void cmd_compile_harvested(struct cmd_context *ctx, const struct harvest *h);
 /* The root for bare names, absolute: the one the current directory is in, else $VENVFS_ROOT, else the
  * configured one. It need not exist. */
 int cmd_root(struct cmd_context *ctx, char **ret, struct diag *diag);
+/* A root and a store may not lie in one another: -EINVAL, naming both. */
+int cmd_root_apart(struct cmd_context *ctx, const char *root, struct diag *diag);
 /* Tells the store that environments of `root` use it: before one of them names anything there. NULL: no
  * root. */
 int cmd_note_root(struct cmd_context *ctx, const char *root, struct diag *diag);

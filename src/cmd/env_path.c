@@ -157,6 +157,26 @@ int cmd_root(struct cmd_context *ctx, char **ret, struct diag *diag)
 	return 0;
 }
 
+static bool is_in(const char *path, const char *dir)
+{
+	return strcmp(path, dir) == 0 || below(dir, path);
+}
+
+int cmd_root_apart(struct cmd_context *ctx, const char *root, struct diag *diag)
+{
+	for (size_t i = 0; i <= ctx->config.n_tiers; i++) {
+		const char *path = i ? ctx->config.tiers[i - 1] : ctx->config.store;
+		auto_free char *real = path ? realpath(path, NULL) : NULL;
+
+		if (real && (is_in(real, root) || is_in(root, real)))
+			return diag_set(diag, -EINVAL,
+				"%s: a root and a store (%s) may not lie in one another; choose "
+				"another directory",
+				root, real);
+	}
+	return 0;
+}
+
 /* Absolute, but a link at its end kept: the name a symlink has or will get. */
 static int link_path(const char *path, char **ret)
 {

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "py/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -84,23 +85,6 @@ static bool uv_is_told(void)
 	       home_file_says("XDG_CONFIG_HOME", ".config", "uv/uv.toml", words);
 }
 
-static bool in_path(const char *program)
-{
-	const char *dirs = getenv("PATH");
-
-	while (dirs && *dirs) {
-		size_t n = strcspn(dirs, ":");
-		auto_free char *path = NULL;
-
-		if (n && asprintf(&path, "%.*s/%s", (int)n, dirs, program) < 0)
-			path = NULL;
-		if (path && access(path, X_OK) == 0)
-			return true;
-		dirs += n + (dirs[n] == ':');
-	}
-	return false;
-}
-
 int index_asker_parse(const char *name, enum index_asker *ret)
 {
 	if (strcmp(name, "pip") == 0)
@@ -114,7 +98,9 @@ int index_asker_parse(const char *name, enum index_asker *ret)
 
 bool index_by_uv(enum index_asker asker)
 {
+	auto_free char *uv = asker == ASK_BEST ? process_in_path("uv") : NULL;
+
 	if (asker != ASK_BEST)
 		return asker == ASK_UV;
-	return in_path("uv") && (uv_is_told() || !pip_is_told());
+	return uv && (uv_is_told() || !pip_is_told());
 }

@@ -251,3 +251,21 @@ int process_run_clean(const char *const *argv, const void *in, size_t n_in, stru
 		str_free(&vars[i]);
 	return r;
 }
+
+char *process_in_path(const char *program)
+{
+	const char *dirs = getenv("PATH");
+
+	for (; dirs && *dirs; dirs += strcspn(dirs, ":"), dirs += *dirs == ':') {
+		int n = (int)strcspn(dirs, ":");
+		struct stat st;
+		char *path;
+
+		if (!n || asprintf(&path, "%.*s/%s", n, dirs, program) < 0)
+			continue;
+		if (access(path, X_OK) == 0 && stat(path, &st) == 0 && S_ISREG(st.st_mode))
+			return path;
+		free(path);
+	}
+	return NULL;
+}

@@ -25,4 +25,7 @@ int process_run(const char *const *argv, const void *in, size_t n_in, struct str
 int process_run_clean(const char *const *argv, const void *in, size_t n_in, struct str *out,
 	struct str *err, int *ret_status, struct diag *diag);
 
+/* The path of a program as a shell finds it in PATH, to be freed; NULL: it is not there. */
+char *process_in_path(const char *program);
+
 #endif
