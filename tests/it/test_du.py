@@ -263,6 +263,7 @@ def test_refusals(venvfs, root):
 
 
 def test_as_another_user(other_user):
-    other_user.venvfs("create", "--without-pip", "--python", "/usr/bin/python3", "e", "--root", other_user.home / "envs")
-    r = other_user.venvfs("du", "--root", other_user.home / "envs")
+    envs = other_user.home / "envs"
+    other_user.venvfs("create", "--without-pip", "--python", "/usr/bin/python3", "e", "--root", envs)
+    r = other_user.venvfs("du", "--root", envs)
     assert r.stdout.splitlines()[1].split()[0] == "e" and r.stderr == ""
