@@ -23,6 +23,7 @@ static const struct cmd *const commands[] = {
 	&cmd_mount,
 	&cmd_umount,
 	&cmd_status,
+	&cmd_doctor,
 	&cmd_create,
 	&cmd_add,
 	&cmd_remove,
@@ -186,10 +187,8 @@ static int take_globals(struct globals *g, int argc, char **argv)
 
 static int configure(struct config *c, struct globals *g, struct diag *diag)
 {
-	int r = config_load(c, diag);
+	int fault = config_load(c, diag), r;
 
-	if (r < 0)
-		return r;
 	/* The last one given would end on top: the first on the command line shall. */
 	for (size_t i = g->n_tiers; i-- > 0;) {
 		r = config_add_tier(c, g->tiers[i]);
@@ -205,7 +204,7 @@ static int configure(struct config *c, struct globals *g, struct diag *diag)
 		c->root = steal_ptr(g->root);
 		unsetenv("VENVFS_ROOT");
 	}
-	return 0;
+	return fault;
 }
 
 static int run_command(const struct cmd *cmd, struct globals *g, int argc, char **argv)
@@ -214,8 +213,12 @@ static int run_command(const struct cmd *cmd, struct globals *g, int argc, char 
 	struct diag diag = {0};
 	int r = configure(&ctx.config, g, &diag);
 
-	if (r < 0)
+	if (r < 0 && !cmd->any_config) {
+		config_free(&ctx.config);
 		return cmd_fail("%s", diag_text(&diag, r));
+	}
+	if (r < 0)
+		ctx.config_fault = diag_text(&diag, r);
 	r = cmd->run(&ctx, argc, argv);
 	store_free(ctx.store);
 	config_free(&ctx.config);
