@@ -2,6 +2,7 @@
 #include "cmd/envs.h"
 
 #include "base/cleanup.h"
+#include "base/mounts.h"
 #include "base/str.h"
 
 #include <fcntl.h>
@@ -53,12 +54,14 @@ int envs_each(
 	const char *root, int (*each)(void *arg, const char *name), void *arg, struct diag *diag)
 {
 	const struct walk w = {root, each, arg, diag};
-	auto_close int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	auto_close int fd = -1;
 
-	if (fd < 0 && errno == ENOTCONN)
+	/* A directory that the kernel still has in memory can be opened and listed. */
+	if (mounts_is_dead(root))
 		return diag_set(diag, -ENOTCONN,
 			"%s: the daemon of this mount is gone; `venvfs mount` starts it again",
 			root);
+	fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return diag_errno(diag, -errno, "%s", root);
 	return walk(&w, fd, "", 0);

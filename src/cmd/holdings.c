@@ -8,7 +8,6 @@
 
 #include "base/array.h"
 #include "base/cleanup.h"
-#include "base/mounts.h"
 #include "cmd/env_cfg.h"
 #include "cmd/envs.h"
 #include "store/usage.h"
@@ -41,7 +40,6 @@ struct part {
 
 struct scan {
 	struct store *store;
-	struct cmd_context *ctx;
 	struct holdings *h;
 	const char *root;
 	struct diag *diag;
@@ -279,16 +277,8 @@ static int add_root(void *arg, const char *root)
 
 static int find_roots(struct scan *s, const char *root, struct diag *diag)
 {
-	auto_free char *usual = NULL;
 	int r = root ? add_root(s, root) : 0;
 
-	if (r == 0 && cmd_root(s->ctx, &usual, NULL) == 0)
-		r = add_root(s, usual);
-	if (r == 0) {
-		r = mounts_each(add_root, s);
-		if (r < 0)
-			return diag_errno(diag, r, "the list of mounts");
-	}
 	if (r == 0) {
 		r = store_root_each(s->store, add_root, s);
 		if (r < 0)
@@ -386,7 +376,7 @@ int holdings_read(
 	struct cmd_context *ctx, const char *root, struct holdings *ret, struct diag *diag)
 {
 	struct holdings h = {0};
-	struct scan s = {.ctx = ctx, .store = cmd_store(ctx), .h = &h};
+	struct scan s = {.store = cmd_store(ctx), .h = &h};
 	int r = s.store ? find_roots(&s, root, diag) : -EIO;
 
 	for (size_t i = 0; r == 0 && i < s.n_roots; i++)

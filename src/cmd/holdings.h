@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Who holds what of the store: every environment of every root that is known (those that the store
- * has notes of, the mounted ones, the default one), with its lock and the earlier ones that `undo`
- * may lead to.
+ * Who holds what of the store: every environment of every root that the store has a note of, with
+ * its lock and the earlier ones that `undo` may lead to. Mounted roots that use another store are
+ * no business of this one.
  */
 #ifndef CMD_HOLDINGS_H
 #define CMD_HOLDINGS_H

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import wheelmaker
-from conftest import Venvfs
+from conftest import Venvfs, wait_for_end
 from prepared import site
 
 BIG = os.urandom(300_000)
@@ -165,7 +165,9 @@ def test_a_root_that_can_not_be_seen(venvfs, root, tmp_path, mounts):
     make(venvfs, "x", "left")
     (tmp_path / "far").mkdir()
     m = mounts(tmp_path / "far")
+    assert list((tmp_path / "far").iterdir()) == []  # which the kernel remembers
     os.kill(m.pid, 9)
+    wait_for_end(m.pid)
     try:
         answer = venvfs.json("du")
         assert [u for u in answer["unseen"] if str(tmp_path / "far") in u and "venvfs mount" in u]
