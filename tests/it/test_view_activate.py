@@ -2,11 +2,13 @@
 """Activate scripts: the base Python's own text, and they work in every shell, whatever the name."""
 
 import os
-import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
+from conftest import Mount, Venvfs, need_fuse
+from shells import SHELLS, Session
 from twins import python_version, real_environment
 
 NAMES = (
@@ -14,89 +16,7 @@ NAMES = (
     + ["a!b", "a\\b", "a*b?[c]", "~a", "#a"]
 )
 
-# What each shell is told to do: print what was before, in between and after.
-SH = """
-PS1='$ '; before=$PATH
-. "$ACTIVATE"
-printf '%s\\n' "$VIRTUAL_ENV" "$(python -c "$WHO")" "$PS1" "${VIRTUAL_ENV_PROMPT-unset}" "${PYTHONHOME-unset}"
-deactivate
-test "$PATH" = "$before" && printf '%s\\n' same
-printf '%s\\n' "${VIRTUAL_ENV-unset}" "$PS1" "${VIRTUAL_ENV_PROMPT-unset}" "${PYTHONHOME-unset}"
-"""
-FISH = """
-set before "$PATH"
-function fish_prompt; printf '$ '; end
-source "$ACTIVATE"
-set -q VIRTUAL_ENV_PROMPT; and set p "$VIRTUAL_ENV_PROMPT"; or set p unset
-set -q PYTHONHOME; and set h $PYTHONHOME; or set h unset
-printf '%s\\n' "$VIRTUAL_ENV" (python -c "$WHO") (fish_prompt | string join '') "$p" "$h"
-deactivate
-test "$PATH" = "$before"; and printf '%s\\n' same
-set -q VIRTUAL_ENV; and set v $VIRTUAL_ENV; or set v unset
-set -q VIRTUAL_ENV_PROMPT; and set p "$VIRTUAL_ENV_PROMPT"; or set p unset
-set -q PYTHONHOME; and set h $PYTHONHOME; or set h unset
-printf '%s\\n' "$v" (fish_prompt | string join '') "$p" "$h"
-"""
-CSH = """
-set prompt = '$ '
-set before = "$PATH"
-source $ACTIVATE:q
-printf '%s\\n' $VIRTUAL_ENV:q
-python -c $WHO:q
-printf '%s\\n' $prompt:q
-if ($?VIRTUAL_ENV_PROMPT) then
-    printf '%s\\n' $VIRTUAL_ENV_PROMPT:q
-else
-    echo unset
-endif
-echo unasked
-deactivate
-if ("$PATH" == "$before") echo same
-if ($?VIRTUAL_ENV) then
-    echo set
-else
-    echo unset
-endif
-printf '%s\\n' $prompt:q
-if ($?VIRTUAL_ENV_PROMPT) then
-    echo set
-else
-    echo unset
-endif
-echo unasked
-"""
-WHO = "import sys; print(sys.executable)"
-COLOUR = re.compile(r"\x1b(\[[0-9;]*m|\(B)")
-SHELLS = {
-    "bash": (["bash", "--norc"], "activate", SH),
-    "sh": (["sh"], "activate", SH),
-    "dash": (["dash"], "activate", SH),
-    "ksh": (["ksh"], "activate", SH),
-    "zsh": (["zsh", "-f"], "activate", SH),
-    "fish": (["fish", "--no-config"], "activate.fish", FISH),
-    "tcsh": (["tcsh", "-f"], "activate.csh", CSH),
-}
-
-
-def activate(shell, env, environ, **more):
-    argv, name, text = SHELLS[shell]
-    if not shutil.which(argv[0]):
-        pytest.skip(f"{argv[0]} is not installed")
-    home = env.parents[1] / "home"
-    home.mkdir(exist_ok=True)
-    environ = {k: v for k, v in environ.items() if not k.startswith("VIRTUAL_ENV")}
-    if shell != "tcsh":  # its script leaves that alone
-        environ["PYTHONHOME"] = "/h"
-    r = subprocess.run(
-        argv,
-        input=text,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**environ, "ACTIVATE": str(env / "bin" / name), "WHO": WHO, "HOME": str(home), **more},
-    )
-    assert r.returncode == 0, r.stdout
-    return COLOUR.sub("", r.stdout).splitlines()
+VERSIONS = ["3.8", "3.11", "3.13", "debian"]
 
 
 def python_of(pythons, version, debian_python):
@@ -107,48 +27,69 @@ def python_of(pythons, version, debian_python):
     return pythons[version]
 
 
+class Ready:
+    """ready(VERSION, NAME, PROMPT) is an environment in a mounted root of the module's: made once."""
+
+    def __init__(self, tmp, logs):
+        self.venvfs = Venvfs(tmp, logs)
+        self.root = tmp / "envs"
+        self.root.mkdir()
+        self.mount = Mount(self.venvfs, self.root)
+        self.made = {}
+
+    def __call__(self, python, name, prompt=None):
+        key = (str(python), name, prompt)
+        if key not in self.made:
+            env = self.root / f"{len(self.made)}" / name
+            options = [] if prompt is None else ["--prompt", prompt]
+            self.venvfs("create", env, "--without-pip", "--python", python, *options)
+            self.made[key] = env
+        return self.made[key]
+
+
+@pytest.fixture(scope="module")
+def ready(tmp_path_factory):
+    need_fuse()
+    made = Ready(tmp_path_factory.mktemp("ready"), None)
+    yield made
+    fault = made.mount.take_down()
+    assert not fault, fault
+
+
+def prompt_of(kind, version, prompt, name):
+    """What is shown before the prompt, and what is exported."""
+    if version == "3.8" and kind == "csh":  # knows only the directory's name
+        return [f"[{name}] $ "], "unset"
+    exported = "unset" if version in ("3.8", "3.9") else prompt if version == "3.13" else f"({prompt}) "
+    return [f"({prompt}) $ ", f"({prompt})  $ "], exported
+
+
+def there_and_back(session, env, prompt, exported):
+    active, after = session.run("say", "activate A", "say", "deactivate", "say", scripts={"A": env / "bin"})[1:]
+    assert after == session.outside, env.name
+    assert active.pop("shown") in prompt, env.name
+    assert active == {"env": str(env), "python": f"{env}/bin/python", "prompt": exported, "home": "unset",
+                      "path": f"{env}/bin:{session.outside['path']}"}, env.name  # fmt: skip
+
+
 @pytest.mark.parametrize("shell", SHELLS)
-@pytest.mark.parametrize("version", ["3.8", "3.11", "3.13", "debian"])
-def test_g7_in_every_shell(venvfs, mount, root, pythons, debian_python, shell, version):
+@pytest.mark.parametrize("version", VERSIONS)
+def test_g7_in_every_shell(ready, pythons, debian_python, tmp_path, shell, version):
     """Names with anything in them: 3.8 to 3.13 before their fix paste them raw, and fail."""
     python = python_of(pythons, version, debian_python)
+    session = Session(shell, tmp_path, ready.venvfs.env)
     for name in NAMES:
-        if shell == "tcsh" and "!" in name and version != "debian":
-            continue  # within double quotes it can not be told from history, quoted or not
-        env = root / name
-        venvfs("create", env, "--without-pip", "--python", python)
-        lines = activate(shell, env, venvfs.env)
-        prompt = f"({name}) "
-        # 3.8 exports none
-        exported = {"3.8": "unset", "3.13": name}.get(version, prompt)
-        where, found, shown, told, home = lines[:5]
-        assert where == str(env)
-        assert found == f"{env}/bin/python"
-        assert told == exported
-        prompts = [f"{prompt}$ ", f"{prompt} $ "]
-        assert shown in (prompts if (shell, version) != ("tcsh", "3.8") else [f"[{name}] $ "]), name
-        assert home in ("unset", "unasked")
-        assert lines[5:] == ["same", "unset", "$ ", "unset", "unasked" if shell == "tcsh" else "/h"], name
+        env = ready(python, name)
+        there_and_back(session, env, *prompt_of(session.kind, version, name, name))
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_g7_prompt(venvfs, mount, root, python, shell):
-    for prompt in ("plain", "two words", 'quo"te', "it's", "$HOME"):
-        env = root / "x"
-        venvfs("create", env, "--without-pip", "--python", python, "--prompt", prompt)
-        lines = activate(shell, env, venvfs.env)
-        shown = [f"({prompt}) $ ", f"({prompt})  $ "]
-        if shell == "tcsh" and python_version(python) == "3.8":
-            shown = ["[x] $ "]  # knows only the directory's name
-        assert lines[2] in shown, prompt
-        venvfs("rm", env)
-
-
-@pytest.mark.parametrize("shell", ["bash", "sh", "zsh", "fish"])
-def test_g7_without_prompt(venvfs, mount, root, debian_python, shell):
-    venvfs("create", root / "x", "--without-pip", "--python", debian_python)
-    lines = activate(shell, root / "x", venvfs.env, VIRTUAL_ENV_DISABLE_PROMPT="1")
-    assert lines[0] == str(root / "x") and lines[2] == "$ "
+@pytest.mark.parametrize("version", VERSIONS)
+def test_g7_prompt(ready, pythons, debian_python, tmp_path, shell, version):
+    python, session = python_of(pythons, version, debian_python), Session(shell, tmp_path, ready.venvfs.env)
+    for prompt in ("plain", "two words", 'quo"te', "it's", "$HOME", "back\\slash", "`id`"):
+        env = ready(python, "x", prompt)
+        there_and_back(session, env, *prompt_of(session.kind, version, prompt, "x"))
 
 
 @pytest.mark.parametrize("name", ["a b", "it's", "a$b", "ümläut", "a!b"])
@@ -167,23 +108,51 @@ def test_text_where_the_base_quotes(venvfs, mounts, root, tmp_path, debian_pytho
         assert found[script] == wanted[script], script
 
 
-def test_after_a_rename_and_a_new_prompt(venvfs, mount, root, debian_python):
+def scripts_of(env):
+    """{name: (mode, bytes)}"""
+    return {p.name: (p.stat().st_mode, p.read_bytes()) for p in (env / "bin").iterdir() if "ctivate" in p.name}
+
+
+@pytest.mark.parametrize("prompt", [None, "two words"])
+def test_a1_text_of_every_base(ready, python, prompt):
+    """What is plain is pasted as venv pastes it: the same bytes, 0644, and no other script."""
+    env = ready(python, "plain", prompt)
+    real = env.parent.with_name(f"{env.parent.name}-real")  # both have their own path in their texts
+    options = [] if prompt is None else ["--prompt", prompt]
+    real_environment(python, real / "plain", "--without-pip", *options, env=ready.venvfs.env)
+    wanted = {name: (mode, text.replace(os.fsencode(real), os.fsencode(env.parent)))
+              for name, (mode, text) in scripts_of(real / "plain").items()}  # fmt: skip
+    assert scripts_of(env) == wanted
+    assert wanted.keys() == {"activate", "activate.csh", "activate.fish", "Activate.ps1"}
+
+
+def test_a5_powershell(ready, python):
+    """No test machine has PowerShell. Its script is served as the base has it, which is what venv does, and all
+    that it takes from the environment are its own place and two lines of pyvenv.cfg."""
+    for name, prompt in (("a b", None), ("it's", 'quo"te')):
+        env = ready(python, name, prompt)
+        version = python_version(python)
+        [base] = Path(python).resolve().parents[1].glob(f"lib/python{version}/venv/scripts/common/Activate.ps1")
+        assert (env / "bin/Activate.ps1").read_bytes() == base.read_bytes()
+        lines = (env / "pyvenv.cfg").read_text().splitlines()
+        told = [line.partition(" = ")[2] for line in lines if line.startswith("prompt = ")]
+        assert [t[1:-1] for t in told] == ([] if prompt is None else [prompt])
+
+
+def test_after_a_rename_and_a_new_prompt(venvfs, mount, root, tmp_path, debian_python):
+    session = Session("dash", tmp_path, venvfs.env)
+
+    def active(env):
+        return session.run("activate A", "say", scripts={"A": env / "bin"})[0]
+
     venvfs("create", root / "x", "--without-pip", "--python", debian_python)
-    assert activate("sh", root / "x", venvfs.env)[0] == str(root / "x")
+    assert active(root / "x")["env"] == str(root / "x")
     (root / "x").rename(root / "y")
-    lines = activate("sh", root / "y", venvfs.env)
-    assert lines[:3] == [str(root / "y"), f"{root}/y/bin/python", "(y) $ "]
+    said = active(root / "y")
+    assert (said["env"], said["python"], said["shown"]) == (str(root / "y"), f"{root}/y/bin/python", "(y) $ ")
     cfg = root / "y/pyvenv.cfg"
     cfg.write_text(cfg.read_text() + "prompt = 'other'\n")
-    assert activate("sh", root / "y", venvfs.env)[2] == "(other) $ "
-
-
-def test_through_a_symlink(venvfs, mount, root, tmp_path, debian_python):
-    """The path in the text is the environment's own, as with an ordinary one."""
-    venvfs("create", root / "x", "--without-pip", "--python", debian_python)
-    (tmp_path / ".venv").symlink_to(root / "x")
-    text = (tmp_path / ".venv/bin/activate").read_text()
-    assert str(root / "x") in text and ".venv" not in text.replace("pyvenv", "")
+    assert active(root / "y")["shown"] == "(other) $ "
 
 
 def test_a_private_one_wins(venvfs, mount, root, debian_python):
