@@ -45,15 +45,21 @@ static const char *first_line(struct str *s)
 
 void doctor_trial(struct doctor *d)
 {
-	auto_free char *store = NULL, *root = NULL;
+	auto_free char *store = NULL, *root = NULL, *fusermount = NULL;
+	const char *missing = NULL;
 	auto_str struct str said = {0};
 	struct diag why = {0};
 	int status = 0, r;
 
-	if (d->ctx->config_fault || !d->place) {
-		doctor_say(d, VERDICT_NOTE, "not tried: %s",
-			d->place ? "the configuration is not read"
-				 : "no directory could be made for it");
+	/* libfuse knows where it is, so mounting would work; but not what ends it. */
+	if (geteuid() != 0 && !(fusermount = process_in_path("fusermount3")))
+		missing = "fusermount3 is not in PATH";
+	if (!d->place)
+		missing = "no directory could be made for it";
+	if (d->ctx->config_fault)
+		missing = "the configuration is not read";
+	if (missing) {
+		doctor_say(d, VERDICT_NOTE, "not tried: %s", missing);
 		return;
 	}
 	if (asprintf(&store, "%s/store", d->place) < 0 ||
