@@ -372,6 +372,13 @@ static int read_script(struct reading *k, struct crop_file *file)
 	if (!file->held || (size_t)file->held->st.st_size > 16 * MIB)
 		return 0;
 	r = slurp(k->f, file->path, 16 * MIB, &text);
+	if (r == 0 && script_wants_python(text.p ? text.p : "", text.len)) {
+		/* Of a wheel's scripts an installer makes another first line: this came as data,
+		 * and stays so. */
+		file->tree = TREE_DATA;
+		file->in_tree = file->path;
+		return 0;
+	}
 	if (r == 0)
 		r = script_unrender(text.p ? text.p : "", text.len, is_env, (void *)k->f, &plain);
 	if (r == -EINVAL)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What an installer put into an environment moves into the store, and nobody sees it move."""
 
+import base64
 import hashlib
 import mmap
 import os
@@ -117,6 +118,23 @@ def test_as_if_the_wheel_had_been_added(venvfs, mount, x, pip, wheel, tmp_path):
     mount.remount()
     assert shown(x) == before and venvfs.json("store", "verify")["bad"] == 0
     assert "added" in said and venvfs.json("harvest", x)["added"] == []
+
+
+def test_data_that_looks_like_a_script(venvfs, mount, x, pip, tmp_path, debian_python):
+    """An installer leaves data in bin/ as it is, whatever its first line: so does the store."""
+    text = "#!python\nprint('as it is')\n"
+    wheel = wheelmaker.make(tmp_path, "odd", files={"odd.py": ""}, data={"bin/odd-data": text})
+    pip(x, "install", "--no-compile", "odd")
+    before = shown(x)
+    said = venvfs.json("harvest", x)
+    assert only_cfg(mount) and shown(x) == before and (x / "bin/odd-data").read_text() == text
+    assert f"bin/odd-data,sha256={record_digest(text)},{len(text)}" in (site(x) / "odd-1.0.dist-info/RECORD").read_text()
+    venvfs("store", "add", "--no-compile", wheel)
+    assert said["added"][0]["address"] == address(venvfs, "odd")
+
+
+def record_digest(text):
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
 
 
 def test_what_belongs_to_one_environment(venvfs, mount, x, pip, wheel, debian_python):
