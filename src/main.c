@@ -32,6 +32,7 @@ static const struct cmd *const commands[] = {
 	&cmd_run,
 	&cmd_ls,
 	&cmd_show,
+	&cmd_python,
 	&cmd_clone,
 	&cmd_harvest,
 	&cmd_adopt,

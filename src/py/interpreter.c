@@ -34,6 +34,7 @@ static const struct {
 	{"implementation", offsetof(struct interpreter, implementation)},
 	{"abiflags", offsetof(struct interpreter, abiflags)},
 	{"lib", offsetof(struct interpreter, lib)},
+	{"stdlib", offsetof(struct interpreter, stdlib)},
 	{"cache-tag", offsetof(struct interpreter, cache_tag)},
 	{"magic", offsetof(struct interpreter, magic)},
 	{"templates", offsetof(struct interpreter, templates)},
@@ -180,7 +181,7 @@ static int complete(struct interpreter *py)
 		return -EPROTO;
 	if (py->magic && (strlen(py->magic) != 8 || strspn(py->magic, "0123456789abcdef") != 8))
 		return -EPROTO;
-	if (py->templates && py->templates[0] != '/')
+	if ((py->templates && py->templates[0] != '/') || (py->stdlib && py->stdlib[0] != '/'))
 		return -EPROTO;
 	for (size_t i = 0; i < py->n_wheels; i++)
 		if (py->wheels[i][0] != '/')

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static const char kind[] = "pythons";
+static const char registered[] = "pythons", seen[] = "python-facts";
 
 CLEANUP_DEFINE(interpreter, interpreter_unref)
 
@@ -44,7 +44,7 @@ void interpreter_check_templates(struct interpreter *py)
 	free(steal_ptr(py->templates));
 }
 
-static int get(struct store *s, const char *key, struct interpreter **ret)
+static int get(struct store *s, const char *kind, const char *key, struct interpreter **ret)
 {
 	auto_of(interpreter) struct interpreter *py = NULL;
 	auto_str struct str text = {0};
@@ -62,10 +62,11 @@ static int get(struct store *s, const char *key, struct interpreter **ret)
 	return 0;
 }
 
-int interpreter_recorded(struct store *s, const char *executable, struct interpreter **ret)
+static int get_executable(
+	struct store *s, const char *kind, const char *executable, struct interpreter **ret)
 {
 	auto_of(interpreter) struct interpreter *py = NULL;
-	int r = get(s, executable, &py);
+	int r = get(s, kind, executable, &py);
 
 	if (r < 0)
 		return r;
@@ -73,6 +74,16 @@ int interpreter_recorded(struct store *s, const char *executable, struct interpr
 		return -ENOENT;
 	*ret = steal_ptr(py);
 	return 0;
+}
+
+int interpreter_recorded(struct store *s, const char *executable, struct interpreter **ret)
+{
+	return get_executable(s, registered, executable, ret);
+}
+
+int interpreter_noted(struct store *s, const char *executable, struct interpreter **ret)
+{
+	return get_executable(s, seen, executable, ret);
 }
 
 int interpreter_recorded_home(
@@ -83,7 +94,7 @@ int interpreter_recorded_home(
 	int r = home_key(home, major, minor, &key);
 
 	if (r == 0)
-		r = get(s, key.p, &py);
+		r = get(s, registered, key.p, &py);
 	if (r < 0)
 		return r;
 	if (strcmp(py->home, home) != 0 || py->major != major || py->minor != minor)
@@ -99,7 +110,7 @@ int interpreter_record(struct store *s, const struct interpreter *py)
 	int r = interpreter_format(py, &text);
 
 	if (r == 0)
-		r = store_note_put(s, kind, py->executable, text.p, text.len);
+		r = store_note_put(s, registered, py->executable, text.p, text.len);
 	if (r < 0)
 		return r;
 	r = interpreter_recorded_home(s, py->home, py->major, py->minor, &first);
@@ -108,5 +119,13 @@ int interpreter_record(struct store *s, const struct interpreter *py)
 	if (r < 0 && r != -ENOENT)
 		return r;
 	r = home_key(py->home, py->major, py->minor, &key);
-	return r < 0 ? r : store_note_put(s, kind, key.p, text.p, text.len);
+	return r < 0 ? r : store_note_put(s, registered, key.p, text.p, text.len);
+}
+
+int interpreter_note(struct store *s, const struct interpreter *py)
+{
+	auto_str struct str text = {0};
+	int r = interpreter_format(py, &text);
+
+	return r < 0 ? r : store_note_put(s, seen, py->executable, text.p, text.len);
 }

@@ -24,14 +24,19 @@ def executable():
 
 
 def lib():
-    """The directory of site-packages, as in an environment: never Debian's dist-packages."""
+    """The directory of site-packages, as in an environment: never Debian's dist-packages. Fedora has
+    two, lib and lib64, which are one there: an environment's lib64 is a link to lib."""
     import sysconfig
 
     scheme = "venv" if "venv" in sysconfig.get_scheme_names() else "posix_prefix"
     base = {"base": "/", "platbase": "/", "installed_base": "/", "installed_platbase": "/"}
-    path, name = os.path.split(sysconfig.get_path("purelib", scheme, base).lstrip("/"))
-    if name != "site-packages" or not path:
-        sys.exit("its site-packages lie in %s, which is not understood" % os.path.join(path, name))
+    found = set()
+    for key in "purelib", "platlib":
+        path = sysconfig.get_path(key, scheme, base).lstrip("/")
+        found.add("lib" + path[5:] if path.startswith("lib64/") else path)
+    path, name = os.path.split(sorted(found)[0])
+    if name != "site-packages" or not path or len(found) > 1:
+        sys.exit("its site-packages lie in %s, which is not understood" % " and ".join(sorted(found)))
     return path
 
 
@@ -50,7 +55,10 @@ def bundled():
     versions = {"pip": getattr(ensurepip, "_PIP_VERSION", None)}
     versions["setuptools"] = getattr(ensurepip, "_SETUPTOOLS_VERSION", None)
     own = os.path.join(os.path.dirname(ensurepip.__file__), "_bundled")
-    for directory, exact in (sysconfig.get_config_var("WHEEL_PKG_DIR"), False), (own, True):
+    system = sysconfig.get_config_var("WHEEL_PKG_DIR")
+    if not system and hasattr(ensurepip, "_ensurepip_is_disabled_in_debian_for_system"):
+        system = "/usr/share/python-wheels"  # its PyPy has the place in the code alone
+    for directory, exact in (system, False), (own, True):
         try:
             files = sorted(f for f in os.listdir(directory or own) if f.endswith(".whl"))
         except OSError:
@@ -139,6 +147,7 @@ def main():
     say("implementation", sys.implementation.name)
     say("abiflags", sys.abiflags)
     say("lib", lib())
+    say("stdlib", os.path.dirname(os.path.abspath(os.__file__)))
     say("cache-tag", sys.implementation.cache_tag)
     say("magic", importlib.util.MAGIC_NUMBER.hex())
     say("templates", templates if os.path.isdir(templates) else "")

@@ -2,6 +2,7 @@
 #include "py/interpreter.h"
 
 #include "base/io.h"
+#include "py/interpreter_places.h"
 #include "tests/tap.h"
 
 #include <errno.h>
@@ -231,10 +232,11 @@ static void fake(const char *name, const char *version)
 
 	str_addf(&s,
 		"#!/bin/sh\necho >>%s/starts\ncat <<E\nvenvfs-python 1\nexecutable %s/%s\n"
-		"base-prefix %s\nversion %s\nimplementation cpython\nlib lib/python3.11\n"
-		"tag py3-none-any\n"
+		"base-prefix %s\nversion %.*s\nimplementation cpython\nlib lib/python3.11\n"
+		"stdlib %s/lib/python3.11\ntag py3-none-any\n%s"
 		"end python\nE\n",
-		dir, dir, name, dir, version);
+		dir, dir, name, dir, (int)strcspn(version, "t"), version, dir,
+		strchr(version, 't') ? "abiflags t\n" : "");
 	write_file(name, s.p, 0755);
 	str_free(&s);
 }
@@ -258,6 +260,75 @@ static void find_is(const char *python, int want, const char *name)
 	ok(r == want && (!name || (py && same(path_base(py->executable), name))), "%s: %d %s %s",
 		python ? python : "the default", r, py ? py->executable : "", diag.text);
 	interpreter_unref(py);
+}
+
+/* What a text is read as: "pypy 3 10", "cpython 3 13 t", "" for nothing. */
+static void spec_is(const char *text, size_t taken, const char *want)
+{
+	struct python_spec spec = {0};
+	struct str s = {0};
+	size_t n = python_spec_parse(text, &spec);
+
+	str_add(&s, n ? spec.pypy ? "pypy" : "cpython" : "");
+	for (int i = 0; i < spec.n; i++)
+		str_addf(&s, " %d", spec.version[i]);
+	str_add(&s, spec.free_threaded ? " t" : "");
+	ok(n == taken && same(s.p, want), "\"%s\" is \"%s\", %zu bytes", text, s.p, n);
+	str_free(&s);
+}
+
+static void test_spec(void)
+{
+	spec_is("3.12", 4, "cpython 3 12");
+	spec_is("3.12.1", 6, "cpython 3 12 1");
+	spec_is("3.13t", 5, "cpython 3 13 t");
+	spec_is("3.13.0t", 7, "cpython 3 13 0 t");
+	spec_is("python3.13t", 11, "cpython 3 13 t");
+	spec_is("cpython@3.13", 12, "cpython 3 13");
+	spec_is("pypy3.10", 8, "pypy 3 10");
+	spec_is("pypy", 4, "pypy");
+	spec_is("pypy3.10-7.3.12", 8, "pypy 3 10");
+	spec_is("cpython-3.13.0+freethreaded-linux-x86_64-gnu", 27, "cpython 3 13 0 t");
+	spec_is("cpython-3.12-linux-x86_64-gnu", 12, "cpython 3 12");
+	spec_is("3.14.0rc2", 9, "cpython 3 14 0");
+	spec_is("3.13t-dev", 5, "cpython 3 13 t");
+	spec_is("python3.11-config", 10, "cpython 3 11");
+	spec_is("miniconda3-latest", 0, "");
+	spec_is("graalpy-24.0.0", 0, "");
+	spec_is("3t", 0, "");
+	spec_is("3.12x", 0, "");
+	spec_is("python3clean", 0, "");
+	spec_is("99999.1", 0, "");
+	spec_is("", 0, "");
+}
+
+/* An activated environment in PATH stands for its base; two names of one binary are one place. */
+static void test_places(void)
+{
+	struct places l = {0};
+	struct str cfg = {0};
+	char *path;
+
+	make_dirs("inst/bin");
+	make_dirs("activated/bin");
+	write_file("inst/bin/python3.12", "#!/bin/sh\n", 0755);
+	write_file("inst/bin/python3.12-config", "#!/bin/sh\n", 0755);
+	write_file("inst/bin/python3.11", "", 0644);
+	link_to("python3.12", "inst/bin/python3");
+	link_to("python3.12", "inst/bin/python");
+	link_to("/nowhere", "inst/bin/python3.13");
+	link_to("../../inst/bin/python3", "activated/bin/python3");
+	str_addf(&cfg, "home = %s/inst/bin\nversion = 3.12.0\n", dir);
+	write_file("activated/pyvenv.cfg", cfg.p, 0644);
+	str_free(&cfg);
+	path = in_dir("activated/bin");
+	setenv("PATH", path, 1);
+	ok(places_add(&l, PYTHON_FROM_PATH) == 0 && l.n == 1 && l.list[0].in_path &&
+			str_ends(l.list[0].path, "/inst/bin/python3.12") &&
+			l.list[0].told.version[1] == 12,
+		"an environment's base is in PATH: %s", l.n ? l.list[0].path : "-");
+	places_free(&l);
+	free(path);
 }
 
 static void test_find(void)
@@ -317,7 +388,11 @@ static void test_find(void)
 	fake(".pyenv/versions/3.7.1/bin/python", "3.7.1");
 	fake(".pyenv/versions/3.7.12/bin/python", "3.7.12");
 	fake(".pyenv/versions/3.70.1/bin/python", "3.70.1");
-	fake(".pyenv/versions/3.7.13t/bin/python", "3.7.13");
+	fake(".pyenv/versions/3.7.13t/bin/python", "3.7.13t");
+	link_to("python", ".pyenv/versions/3.7.1/bin/python3.7");
+	link_to("python", ".pyenv/versions/3.7.12/bin/python3.7");
+	link_to("python", ".pyenv/versions/3.70.1/bin/python3.70");
+	link_to("python", ".pyenv/versions/3.7.13t/bin/python3.7");
 	py = NULL;
 	ok(interpreter_find(store, "3.7", &py, NULL) == 0 && same(py->version, "3.7.12"),
 		"the newest that pyenv has of a version: %s", py ? py->version : "-");
@@ -325,6 +400,11 @@ static void test_find(void)
 	py = NULL;
 	ok(interpreter_find(store, "3.7.1", &py, NULL) == 0 && same(py->version, "3.7.1"),
 		"or exactly that one");
+	interpreter_unref(py);
+	py = NULL;
+	ok(interpreter_find(store, "3.7t", &py, NULL) == 0 && same(py->version, "3.7.13") &&
+			same(py->abiflags, "t"),
+		"or the free-threaded one");
 	interpreter_unref(py);
 
 	write_file(".pyenv/shims/python", "#!/bin/sh\necho >>started; exit 1\n", 0755);
@@ -397,6 +477,8 @@ int main(void)
 	test_text();
 	test_read();
 	test_templates();
+	test_spec();
+	test_places();
 	test_find();
 	test_real(path_before);
 	store_free(store);
