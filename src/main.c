@@ -33,6 +33,7 @@ static const struct cmd *const commands[] = {
 	&cmd_ls,
 	&cmd_show,
 	&cmd_python,
+	&cmd_upgrade,
 	&cmd_clone,
 	&cmd_harvest,
 	&cmd_adopt,

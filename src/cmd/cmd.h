@@ -29,7 +29,7 @@ struct cmd {
 extern const struct cmd cmd_create, cmd_add, cmd_remove, cmd_freeze, cmd_run, cmd_sync, cmd_ls, cmd_show, cmd_clone, cmd_rm, cmd_materialize, cmd_harvest,
 	cmd_adopt, cmd_diff, cmd_undo, cmd_reset, cmd_eject;
 extern const struct cmd cmd_doctor, cmd_du;
-extern const struct cmd cmd_python;
+extern const struct cmd cmd_python, cmd_upgrade;
 
 /* a person is told, on stderr: "venvfs: TEXT"; both return the exit code to give */
 int cmd_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));                          /* 1 */

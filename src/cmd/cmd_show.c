@@ -61,6 +61,8 @@ static void print_text(const struct shown *e)
 	printf("state          %s\n", env_facts_state(&e->facts));
 	if (e->facts.fault)
 		printf("fault          %s\n", e->facts.fault);
+	if (e->facts.note)
+		printf("note           %s\n", e->facts.note);
 	printf("python         %s (%s)\n", cfg->version ? cfg->version : "unknown",
 		cfg->home ? cfg->home : "no home");
 	if (cfg->prompt)
@@ -135,6 +137,8 @@ static int print_json(const struct shown *e)
 		r = add_member(&out, "root", e->path.root);
 	if (r == 0)
 		r = add_member(&out, "fault", e->facts.fault);
+	if (r == 0)
+		r = add_member(&out, "note", e->facts.note);
 	if (r == 0)
 		r = add_member(&out, "python", cfg->version);
 	if (r == 0)

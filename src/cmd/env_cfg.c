@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "cmd/cfg_base.h"
 #include "cmd/own_view.h"
 #include "view/generations.h"
 
@@ -61,8 +62,8 @@ static int keep_generation(
 		       : 0;
 }
 
-int env_cfg_switch(
-	struct env_cfg *c, const struct env_path *p, const struct digest *lock, struct diag *diag)
+int env_cfg_rebase(struct env_cfg *c, const struct env_path *p, const struct interpreter *base,
+	const struct digest *lock, struct diag *diag)
 {
 	auto_str struct str text = {0};
 	struct cfg now = {0};
@@ -78,6 +79,8 @@ int env_cfg_switch(
 			"%s: its pyvenv.cfg was given another Python meanwhile; run the command "
 			"again",
 			p->path);
+	if (r == 0 && base)
+		r = cfg_set_base(&text, base, p->path);
 	if (r == 0)
 		r = cfg_set_lock(&text, lock);
 	if (r == 0 && text.len > CFG_MAX)
@@ -87,6 +90,12 @@ int env_cfg_switch(
 	if (r == 0)
 		r = io_publish_at(c->dir, "pyvenv.cfg", text.p, text.len, 0644);
 	return r < 0 ? diag_errno(diag, r, "can not write %s/pyvenv.cfg", p->path) : 0;
+}
+
+int env_cfg_switch(
+	struct env_cfg *c, const struct env_path *p, const struct digest *lock, struct diag *diag)
+{
+	return env_cfg_rebase(c, p, NULL, lock, diag);
 }
 
 /* Facts are enough as they are while what they name can be used. */

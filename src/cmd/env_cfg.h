@@ -23,6 +23,9 @@ void env_cfg_free(struct env_cfg *c);
  * made since env_cfg_open() stays. The lock that is left is a generation. */
 int env_cfg_switch(
 	struct env_cfg *c, const struct env_path *p, const struct digest *lock, struct diag *diag);
+/* The same, and another base Python in that step; NULL: the one it has. */
+int env_cfg_rebase(struct env_cfg *c, const struct env_path *p, const struct interpreter *base,
+	const struct digest *lock, struct diag *diag);
 /* The facts of its interpreter with tags and markers, asking the interpreter once where the store does
  * not know them. */
 int env_cfg_interpreter(

@@ -33,6 +33,22 @@ static int check_dists(struct store *s, struct env_facts *f)
 	return r < 0 || !missing ? r : set_fault(f, text.p);
 }
 
+static int check_base(struct store *s, const struct env_path *p, struct env_facts *f)
+{
+	enum base_state state = BASE_GONE;
+	struct diag why = {{0}};
+	int r = interpreter_base(s, &f->cfg.cfg, p->path, &state, &why);
+
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0 || state == BASE_GONE || state == BASE_OTHER)
+		return set_fault(f, diag_text(&why, r));
+	if (state == BASE_SAME)
+		return 0;
+	f->note = strdup(why.text);
+	return f->note ? 0 : -ENOMEM;
+}
+
 int env_facts_read(
 	struct store *s, const struct env_path *p, struct env_facts *ret, struct diag *diag)
 {
@@ -53,13 +69,8 @@ int env_facts_read(
 		else
 			r = check_dists(s, &f);
 	}
-	if (r == 0 && !f.fault && access(f.cfg.cfg.home, F_OK) < 0) {
-		auto_free char *text = NULL;
-
-		r = asprintf(&text, "its base Python is gone: %s", f.cfg.cfg.home) < 0
-			    ? (text = NULL, -ENOMEM)
-			    : set_fault(&f, text);
-	}
+	if (r == 0 && !f.fault)
+		r = check_base(s, p, &f);
 	if (r < 0) {
 		env_facts_free(&f);
 		return r;
@@ -73,6 +84,7 @@ void env_facts_free(struct env_facts *f)
 	env_cfg_free(&f->cfg);
 	lock_free(f->lock);
 	free(f->fault);
+	free(f->note);
 	*f = (struct env_facts){.cfg = {.dir = -1}};
 }
 

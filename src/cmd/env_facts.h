@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What can be told of an environment by reading its pyvenv.cfg and its lock; nothing is started.
+ * What can be told of an environment by reading its pyvenv.cfg and its lock; nothing is started but a
+ * registered Python whose binary changed.
  */
 #ifndef CMD_ENV_FACTS_H
 #define CMD_ENV_FACTS_H
@@ -11,6 +12,7 @@
 struct env_facts {
 	struct env_cfg cfg; /* cfg.dir -1: it can not be read */
 	struct lock *lock;  /* NULL: it has none, or none that can be had */
+	char *note;	    /* what is to be known of it though it works, or NULL */
 	char *fault;	    /* why it does not show what its pyvenv.cfg says, or NULL */
 };
 

@@ -78,6 +78,18 @@ void interpreter_list_free(struct interpreter_list *l);
  * executable never. -EINVAL if no version can be had at all, or home is a file (fatal for CPython >= 3.11). */
 int interpreter_for_cfg(struct store *s, const struct cfg *cfg, struct interpreter **ret, struct diag *diag);
 
+/* What became of the Python that an environment was made with, without starting any but one that was registered and
+ * whose binary changed. `env` is what a person calls it; where the state is not BASE_SAME, diag tells what happened and
+ * how to mend it. Errors of interpreter_for_cfg(). */
+enum base_state {
+	BASE_SAME,
+	BASE_UPDATED, /* another patch version: the environment works */
+	BASE_OTHER,   /* another minor version in its place */
+	BASE_GONE     /* not there, or it does not run */
+};
+int interpreter_base(struct store *s, const struct cfg *cfg, const char *env, enum base_state *ret,
+	struct diag *diag);
+
 /* life cycle; shared and immutable once it was handed out */
 struct interpreter *interpreter_new(void); /* NULL: out of memory */
 struct interpreter *interpreter_ref(struct interpreter *py);
@@ -92,6 +104,8 @@ int interpreter_note(struct store *s, const struct interpreter *py);
 int interpreter_noted(struct store *s, const char *executable, struct interpreter **ret);
 /* -ENOENT: none, or its binary is another one now. */
 int interpreter_recorded(struct store *s, const char *executable, struct interpreter **ret);
+/* Whether it was registered, as whatever it is now. */
+bool interpreter_was_recorded(struct store *s, const char *executable);
 int interpreter_recorded_home(
 	struct store *s, const char *home, int major, int minor, struct interpreter **ret);
 /* Forgets the templates unless root or this user owns their directory and not everybody may write to it. */

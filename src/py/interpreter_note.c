@@ -44,17 +44,23 @@ void interpreter_check_templates(struct interpreter *py)
 	free(steal_ptr(py->templates));
 }
 
-static int get(struct store *s, const char *kind, const char *key, struct interpreter **ret)
+static int get_any(struct store *s, const char *kind, const char *key, struct interpreter **ret)
 {
-	auto_of(interpreter) struct interpreter *py = NULL;
 	auto_str struct str text = {0};
 	int r = s ? store_note_get(s, kind, key, &text) : -ENOENT;
 
+	if (r == 0)
+		r = interpreter_parse(text.p, text.len, ret, NULL);
+	return r == -EPROTO ? -ENOENT : r;
+}
+
+static int get(struct store *s, const char *kind, const char *key, struct interpreter **ret)
+{
+	auto_of(interpreter) struct interpreter *py = NULL;
+	int r = get_any(s, kind, key, &py);
+
 	if (r < 0)
 		return r;
-	r = interpreter_parse(text.p, text.len, &py, NULL);
-	if (r < 0)
-		return r == -EPROTO ? -ENOENT : r;
 	if (!is_fresh(py))
 		return -ENOENT;
 	interpreter_check_templates(py);
@@ -84,6 +90,14 @@ int interpreter_recorded(struct store *s, const char *executable, struct interpr
 int interpreter_noted(struct store *s, const char *executable, struct interpreter **ret)
 {
 	return get_executable(s, seen, executable, ret);
+}
+
+bool interpreter_was_recorded(struct store *s, const char *executable)
+{
+	auto_of(interpreter) struct interpreter *py = NULL;
+
+	return get_any(s, registered, executable, &py) == 0 &&
+	       strcmp(py->executable, executable) == 0;
 }
 
 int interpreter_recorded_home(

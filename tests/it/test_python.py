@@ -35,7 +35,7 @@ def real(pythons):
     """(the binary of some CPython of this machine, its version)"""
     if not pythons:
         pytest.skip("no CPython on this machine")
-    version, path = sorted(pythons.items())[-1]
+    version, path = max(pythons.items(), key=lambda p: int(p[0].partition(".")[2]))
     return path.resolve(), version
 
 
