@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
  * CPython's venv.EnvBuilder.create_configuration(): 3.8 to 3.10 write three keys and the
- * prompt, 3.11 adds the executable and the command as it would be typed.
+ * prompt, 3.11 adds the executable and the command as it would be typed, with every option that
+ * this version has.
  */
 #include "cmd/cfg_text.h"
 
 #include "base/cleanup.h"
+#include "py/scheme.h"
 #include "py/text.h"
 
 #include <string.h>
@@ -83,16 +85,28 @@ static int add_prompt(const struct interpreter *py, const char *given, struct st
 static int add_command(const struct interpreter *py, const char *env,
 	const struct cfg_options *options, struct str *out)
 {
+	const struct {
+		bool given;
+		const char *text;
+	} flags[] = {
+		{options->copies, "--copies "},
+		{options->without_pip, "--without-pip "},
+		{options->system_site, "--system-site-packages "},
+		{options->clear, "--clear "},
+		{options->upgrade, "--upgrade "},
+		{options->upgrade_deps, "--upgrade-deps "},
+	};
 	auto_free char *real = realpath(py->executable, NULL);
 	int r = str_addf(out, "executable = %s\ncommand = %s -m venv ",
 		real ? real : py->executable, py->executable);
 
-	if (r == 0 && options->without_pip)
-		r = str_add(out, "--without-pip ");
-	if (r == 0 && options->system_site)
-		r = str_add(out, "--system-site-packages ");
+	for (size_t i = 0; r == 0 && i < sizeof flags / sizeof *flags; i++)
+		if (flags[i].given)
+			r = str_add(out, flags[i].text);
 	if (r == 0 && options->prompt)
 		r = str_addf(out, "--prompt=\"%s\" ", options->prompt);
+	if (r == 0 && options->without_ignore && scheme_has_gitignore(py))
+		r = str_add(out, "--without-scm-ignore-files ");
 	return r == 0 ? str_addf(out, "%s\n", env) : r;
 }
 

@@ -84,9 +84,40 @@ static void whole(void)
 		"and for 3.10");
 }
 
+/* venv's own order, whatever the order on the command line */
+static void every_option(void)
+{
+	struct cfg_options o = {.prompt = "p",
+		.copies = true,
+		.without_pip = true,
+		.system_site = true,
+		.clear = true,
+		.upgrade = true,
+		.upgrade_deps = true,
+		.without_ignore = true};
+	auto_str struct str text = {0}, newer = {0};
+
+	py.minor = 12;
+	py.version = (char *)"3.12.1";
+	ok(cfg_text(&py, "/e", &o, NULL, &text, NULL) == 0 &&
+			has_line(&text,
+				"command = /nonexistent/bin/python3 -m venv --copies --without-pip "
+				"--system-site-packages --clear --upgrade --upgrade-deps "
+				"--prompt=\"p\" /e"),
+		"the options of 3.12");
+	py.minor = 13;
+	ok(cfg_text(&py, "/e", &o, NULL, &newer, NULL) == 0 &&
+			has_line(&newer,
+				"command = /nonexistent/bin/python3 -m venv --copies --without-pip "
+				"--system-site-packages --clear --upgrade --upgrade-deps "
+				"--prompt=\"p\" --without-scm-ignore-files /e"),
+		"3.13 has one more");
+}
+
 int main(void)
 {
 	prompts();
 	whole();
+	every_option();
 	return done_testing();
 }
