@@ -9,14 +9,13 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "cmd/env_cfg.h"
-#include "cmd/own_view.h"
+#include "cmd/env_reset.h"
 #include "view/changes.h"
 #include "view/materialize.h"
 
 #include <fcntl.h>
 #include <getopt.h>
 #include <string.h>
-#include <sys/xattr.h>
 
 struct reset {
 	struct env_path path;
@@ -90,45 +89,6 @@ static bool agreed(const struct reset *k, size_t n)
 	return fgets(answer, sizeof answer, stdin) && (*answer == 'y' || *answer == 'Y');
 }
 
-static int explain(const struct reset *k, const char *path, int r, struct diag *diag)
-{
-	switch (r) {
-	case -ENOENT:
-	case -ENOTDIR:
-		return diag_set(diag, r,
-			"%s: its directory was deleted or replaced in %s; reset that directory",
-			path, k->path.path);
-	case -EBUSY:
-		return diag_set(diag, r,
-			"%s%s%s holds another environment, or its lock can not be shown; "
-			"`venvfs rm` removes one",
-			k->path.path, *path ? "/" : "", path);
-	case -EINVAL:
-		return diag_set(
-			diag, r, "%s is what %s is; `venvfs undo` changes it", path, k->path.path);
-	default:
-		return diag_errno(diag, r, "%s: can not be reset", k->path.path);
-	}
-}
-
-static int do_reset(struct reset *k, const char *path, struct diag *diag)
-{
-	const char *env = k->path.path + strlen(k->path.root);
-	auto_str struct str value = {0};
-	char yes[8];
-	int r = str_addf(&value, "%s%s%s", env + strspn(env, "/"), *path ? "/" : "", path);
-
-	if (r < 0)
-		return r;
-	if (k->own.view)
-		r = view_reset(k->own.view, value.p);
-	else if (setxattr(k->path.root, "user.venvfs.reset", value.p, value.len, 0) < 0)
-		r = -errno;
-	else /* setxattr(2) holds a lock of the kernel's that news may wait for */
-		(void)!getxattr(k->path.root, "user.venvfs.settled", yes, sizeof yes);
-	return r < 0 ? explain(k, path, r, diag) : 0;
-}
-
 static int reset_path(struct reset *k, const char *given, struct diag *diag)
 {
 	auto_str struct str path = {0};
@@ -143,11 +103,13 @@ static int reset_path(struct reset *k, const char *given, struct diag *diag)
 	if (r == 0)
 		r = tell(k, path.p, stdout, &n, diag);
 	if (r == 0)
-		r = do_reset(k, path.p, diag);
+		r = env_reset_in(&k->own, &k->path, path.p, diag);
 	if (r == 0)
 		r = tell(k, path.p, NULL, &left, diag);
 	if (r == 0 && left)
-		r = explain(k, path.p, -ENOENT, diag);
+		r = diag_set(diag, -ENOENT,
+			"%s: its directory was deleted or replaced in %s; reset that directory",
+			path.p, k->path.path);
 	return r;
 }
 
