@@ -1,101 +1,133 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmd/cmd.h"
 
+#include "base/array.h"
 #include "base/cleanup.h"
 #include "base/mounts.h"
-#include "cmd/cfg_text.h"
-#include "cmd/env_cfg.h"
-#include "cmd/seed.h"
+#include "cmd/creation.h"
 
+#include <ctype.h>
 #include <getopt.h>
 #include <string.h>
-
-struct base {
-	struct interpreter *py;
-	struct lock *lock; /* NULL: nothing is in it */
-	struct digest id;
-};
-
-static int find_base(struct cmd_context *ctx, const char *python, bool without_pip,
-	struct base *ret, struct diag *diag)
-{
-	int r = interpreter_find(ctx->store, python, &ret->py, diag);
-
-	if (r == 0 && !without_pip)
-		r = seed_lock(ctx, ret->py, &ret->id, &ret->lock, diag);
-	return r;
-}
-
-static void tell(const struct base *base, const struct env_path *p)
-{
-	if (p->link)
-		printf("%s -> ", p->link);
-	printf("%s: Python %s", p->path, base->py->version);
-	for (size_t i = 0; base->lock && i < base->lock->n; i++)
-		printf(", %s %s", base->lock->lines[i].name, base->lock->lines[i].version);
-	putchar('\n');
-}
-
-static int create(struct cmd_context *ctx, const char *env, const struct base *base,
-	const struct cfg_options *options, char **ret_root, struct diag *diag)
-{
-	auto_str struct str text = {0};
-	struct env_path p = {0};
-	int r = env_new(ctx, env, &p, diag);
-
-	if (r < 0)
-		return r;
-	r = cfg_text(base->py, p.path, options, base->lock ? &base->id : NULL, &text, diag);
-	if (r == 0)
-		r = env_new_done(&p, text.p, text.len, diag);
-	if (r < 0)
-		env_new_undo(&p);
-	else
-		tell(base, &p);
-	if (r == 0) {
-		free(*ret_root);
-		*ret_root = steal_ptr(p.root);
-	}
-	env_path_free(&p);
-	return r;
-}
 
 static int is_mount(void *root, const char *path)
 {
 	return strcmp(root, path) == 0;
 }
 
-static int run(struct cmd_context *ctx, int argc, char **argv)
+struct seed_names {
+	char **p;
+	size_t n, cap;
+};
+
+/* "pip wheel", "pip,wheel", "pip>=24,<25": a comma in front of a comparison is part of it. */
+static int add_seeds(const char *list, struct seed_names *names)
 {
-	static const struct option long_options[] = {
-		{"python", required_argument, NULL, 'p'},
-		{"without-pip", no_argument, NULL, 'w'},
-		{"prompt", required_argument, NULL, 'P'},
-		{"system-site-packages", no_argument, NULL, 's'},
-		{NULL, 0, NULL, 0},
-	};
-	struct cfg_options options = {0};
-	auto_free char *root = NULL;
-	struct base base = {0};
-	const char *python = NULL;
-	struct diag diag = {0};
-	int c, r, code = 0;
+	while (*list) {
+		const char *end;
+
+		list += strspn(list, ", \t\n");
+		for (end = list; *end && !isspace((unsigned char)*end); end++)
+			if (*end == ',' && !strchr("<>=!~", end[1]))
+				break;
+		if (end == list)
+			continue;
+		if (array_grow(names->p, names->cap, names->n + 1) < 0)
+			return -ENOMEM;
+		names->p[names->n] = strndup(list, (size_t)(end - list));
+		if (!names->p[names->n])
+			return -ENOMEM;
+		names->n++;
+		list = end;
+	}
+	return 0;
+}
+
+static bool has_pip(const struct seed_names *names)
+{
+	for (size_t i = 0; i < names->n; i++)
+		if (strncmp(names->p[i], "pip", 3) == 0 &&
+			(!names->p[i][3] || strchr("=<>!~[", names->p[i][3])))
+			return true;
+	return false;
+}
+
+enum {
+	PROMPT = 256,
+	SYSTEM,
+	SYMLINKS,
+	COPIES,
+	CLEAR,
+	UPGRADE,
+	DEPS,
+	NO_PIP,
+	NO_IGNORE,
+	SEED,
+	FROM
+};
+
+static const struct option long_options[] = {
+	{"python", required_argument, NULL, 'p'},
+	{"prompt", required_argument, NULL, PROMPT},
+	{"system-site-packages", no_argument, NULL, SYSTEM},
+	{"symlinks", no_argument, NULL, SYMLINKS},
+	{"copies", no_argument, NULL, COPIES},
+	{"clear", no_argument, NULL, CLEAR},
+	{"upgrade", no_argument, NULL, UPGRADE},
+	{"upgrade-deps", no_argument, NULL, DEPS},
+	{"without-pip", no_argument, NULL, NO_PIP},
+	{"without-scm-ignore-files", no_argument, NULL, NO_IGNORE},
+	{"seed", required_argument, NULL, SEED},
+	{"from", required_argument, NULL, FROM},
+	{NULL, 0, NULL, 0},
+};
+
+/* 0, or the exit code. */
+static int parse(int argc, char **argv, struct creation *k, struct seed_names *seeds)
+{
+	struct cfg_options *o = &k->options;
+	int c;
 
 	optind = 0;
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, "p:", long_options, NULL)) != -1) {
 		switch (c) {
 		case 'p':
-			python = optarg;
+			k->python = optarg;
 			break;
-		case 'w':
-			options.without_pip = true;
+		case PROMPT:
+			o->prompt = optarg;
 			break;
-		case 'P':
-			options.prompt = optarg;
+		case SYSTEM:
+			o->system_site = true;
 			break;
-		case 's':
-			options.system_site = true;
+		case SYMLINKS:
+			k->symlinks = true;
+			break;
+		case COPIES:
+			o->copies = true;
+			break;
+		case CLEAR:
+			o->clear = true;
+			break;
+		case UPGRADE:
+			o->upgrade = true;
+			break;
+		case DEPS:
+			o->upgrade_deps = true;
+			break;
+		case NO_PIP:
+			o->without_pip = true;
+			break;
+		case NO_IGNORE:
+			o->without_ignore = true;
+			break;
+		case SEED:
+			if (add_seeds(optarg, seeds) < 0)
+				return cmd_fail("out of memory");
+			break;
+		case FROM:
+			k->from = optarg;
 			break;
 		default:
 			return cmd_usage(&cmd_create, "%s is no option, or lacks its value",
@@ -104,42 +136,88 @@ static int run(struct cmd_context *ctx, int argc, char **argv)
 	}
 	if (optind == argc)
 		return cmd_usage(&cmd_create, "the name or path of an environment is wanted");
-	if (!cmd_store(ctx))
-		return 1;
-	r = find_base(ctx, python, options.without_pip, &base, &diag);
-	if (r < 0)
-		code = cmd_fail("%s", diag_text(&diag, r));
-	for (int i = optind; r == 0 && i < argc; i++) {
-		int err = create(ctx, argv[i], &base, &options, &root, &diag);
+	if (k->symlinks && o->copies)
+		return cmd_usage(&cmd_create, "--symlinks and --copies exclude each other");
+	if (o->without_pip && seeds->n)
+		return cmd_usage(&cmd_create, "--without-pip and --seed exclude each other");
+	if (o->without_pip && o->upgrade_deps)
+		return cmd_usage(
+			&cmd_create, "--without-pip and --upgrade-deps exclude each other");
+	if (o->upgrade && o->clear) /* venv's exit code */
+		return cmd_fail("--upgrade and --clear exclude each other: one keeps what is "
+				"there, the other removes it");
+	return 0;
+}
 
-		if (err < 0)
-			code = cmd_fail("%s", diag_text(&diag, err));
-		diag = (struct diag){0};
+static int run(struct cmd_context *ctx, int argc, char **argv)
+{
+	struct seed_names seeds = {0};
+	auto_free char *root = NULL;
+	struct creation k = {0};
+	int code = parse(argc, argv, &k, &seeds);
+
+	k.seeds = seeds.p;
+	k.n_seeds = seeds.n;
+	if (seeds.n && !has_pip(&seeds))
+		k.options.without_pip = true;
+	if (code == 0 && !cmd_store(ctx))
+		code = 1;
+	for (int i = optind, failed = code; !failed && i < argc; i++) {
+		struct diag diag = {0};
+		int r = creation_make(ctx, &k, argv[i], &root, &diag);
+
+		if (r < 0)
+			cmd_fail("%s", diag_text(&diag, r));
+		if (r != 0)
+			code = 1;
 	}
 	/* What bin/python would do in it works only where the view is. */
 	if (root && isatty(STDERR_FILENO) && mounts_each(is_mount, root) == 0)
 		fprintf(stderr, "venvfs: %s is not mounted; `venvfs mount` shows what is in it\n",
 			root);
-	interpreter_unref(base.py);
-	lock_free(base.lock);
+	creation_free(&k);
+	for (size_t i = 0; i < seeds.n; i++)
+		free(seeds.p[i]);
+	free(seeds.p);
 	return code;
 }
 
 const struct cmd cmd_create = {
 	.name = "create",
-	.usage = "create ENV... [--python X] [--without-pip] [--prompt TEXT] "
-		 "[--system-site-packages]",
-	.summary = "make environments",
+	.usage = "create ENV... [--python X] [--seed NAME]... [--from FILE] [OPTION OF VENV]...",
+	.summary = "make environments, or make them again",
 	.help = "ENV is a name in the root, or a path. A path outside of every root (as .venv) "
-		"becomes a "
-		"symlink\n"
-		"to an environment in the root that is named after its project.\n\n"
+		"becomes a symlink to an\n"
+		"environment in the root that is named after its project. One that is there "
+		"already keeps its packages and\n"
+		"its Python and is written anew otherwise, as python -m venv does.\n\n"
 		"  -p, --python X          the base: a version (3.12), a name in PATH, or a path;\n"
-		"                          default: python3 in PATH\n"
+		"                          default: python3 in PATH, or what ENV has\n"
+		"  --seed NAME             begin with this in place of pip; more of them, or a "
+		"list\n"
+		"                          (\"pip setuptools wheel\"); from the base's own wheels, "
+		"else from the index\n"
+		"  --from FILE             with what a pylock.toml or a pinned requirements.txt "
+		"says, as by venvfs sync\n\n"
+		"as of python -m venv, for every Python:\n"
+		"  --system-site-packages  the base's own distributions are seen too\n"
+		"  --symlinks              bin/python* are links to the base (default)\n"
+		"  --copies                they are files of the environment's own, and stay as "
+		"they are when the base is\n"
+		"                          upgraded; --upgrade puts the new ones there\n"
+		"  --clear                 empty it first: packages and private files go "
+		"(`venvfs undo` brings packages back)\n"
+		"  --upgrade               for a base that was upgraded in place; activate scripts "
+		"stay as they are\n"
 		"  --without-pip           with nothing in it\n"
 		"  --prompt TEXT           what activate scripts show; \".\" is this directory's "
 		"name\n"
-		"  --system-site-packages  the base's own distributions are seen too\n\n"
-		"example: venvfs create web --python 3.12\n",
+		"  --upgrade-deps          with the index's newest pip (and setuptools before "
+		"Python 3.12)\n"
+		"  --without-scm-ignore-files  without the .gitignore that Python 3.13 and newer "
+		"write\n\n"
+		"example: venvfs create web --python 3.12\n"
+		"         venvfs create .venv --from pylock.toml\n"
+		"         venvfs create old new --copies --seed \"pip setuptools wheel\"\n",
 	.run = run,
 };

@@ -98,6 +98,23 @@ int env_cfg_switch(
 	return env_cfg_rebase(c, p, NULL, lock, diag);
 }
 
+int env_cfg_rewrite(struct env_cfg *c, const struct env_path *p, const struct str *text,
+	const struct digest *lock, struct diag *diag)
+{
+	auto_str struct str now = {0};
+	int r = io_slurp_at(c->dir, "pyvenv.cfg", CFG_MAX, &now);
+
+	if (r == 0 &&
+		(now.len != c->text.len || (now.len && memcmp(now.p, c->text.p, now.len) != 0)))
+		return diag_set(diag, -ESTALE,
+			"%s: its pyvenv.cfg was changed meanwhile; run the command again", p->path);
+	if (r == 0)
+		r = keep_generation(c, p, lock);
+	if (r == 0)
+		r = io_publish_at(c->dir, "pyvenv.cfg", text->p, text->len, 0644);
+	return r < 0 ? diag_errno(diag, r, "can not write %s/pyvenv.cfg", p->path) : 0;
+}
+
 /* Facts are enough as they are while what they name can be used. */
 static bool is_usable(const struct interpreter *py)
 {
@@ -145,6 +162,13 @@ static int check_name(const char *path, struct diag *diag)
 	return 0;
 }
 
+static bool is_env(const char *path)
+{
+	auto_str struct str cfg = {0};
+
+	return str_addf(&cfg, "%s/pyvenv.cfg", path) == 0 && access(cfg.p, F_OK) == 0;
+}
+
 /* No environment within an environment: their views would cover one another. */
 static int check_parents(const struct env_path *p, struct diag *diag)
 {
@@ -155,14 +179,8 @@ static int check_parents(const struct env_path *p, struct diag *diag)
 	if (!dir)
 		return -ENOMEM;
 	while ((slash = strrchr(dir, '/')) && (size_t)(slash - dir) > root) {
-		auto_free char *cfg = NULL;
-
 		*slash = '\0';
-		if (asprintf(&cfg, "%s/pyvenv.cfg", dir) < 0) {
-			cfg = NULL;
-			return -ENOMEM;
-		}
-		if (access(cfg, F_OK) == 0)
+		if (is_env(dir))
 			return diag_set(diag, -EINVAL,
 				"%s would lie within the environment %s; choose another place",
 				p->path, dir);
@@ -257,13 +275,33 @@ static int project_name(const char *link, struct str *ret)
 	return r;
 }
 
+/* Who has the name that this link's environment would have had. Its `command` line tells the path
+ * that it was asked for, from Python 3.11 on. */
+static void note_taken(const char *taken, const struct env_path *p)
+{
+	auto_close int dir = open(taken, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	auto_str struct str text = {0}, own = {0};
+
+	if (dir >= 0 && io_slurp_at(dir, "pyvenv.cfg", CFG_MAX, &text) == 0 && text.p &&
+		str_addf(&own, " %s\n", p->link) == 0 && strstr(text.p, own.p))
+		fprintf(stderr,
+			"venvfs: %s was made for %s before, and stays; `venvfs rm %s` removes it, "
+			"`ln -sfn %s %s` takes it up again\n",
+			taken, p->link, path_base(taken), taken, p->link);
+	else
+		fprintf(stderr, "venvfs: %s is there already, so this one is called %s\n", taken,
+			path_base(p->path));
+}
+
 static int make_for_link(struct cmd_context *ctx, struct env_path *p, struct diag *diag)
 {
+	auto_free char *taken = NULL;
 	auto_str struct str name = {0};
 	struct stat st;
 	int r;
 
-	if (lstat(p->link, &st) == 0 && !S_ISLNK(st.st_mode))
+	if (lstat(p->link, &st) == 0 && !S_ISLNK(st.st_mode) &&
+		!(S_ISDIR(st.st_mode) && is_empty(p->link)))
 		return diag_set(diag, -EEXIST,
 			"%s is there already, and is no environment of venvfs; remove it or "
 			"choose another name",
@@ -285,10 +323,14 @@ static int make_for_link(struct cmd_context *ctx, struct env_path *p, struct dia
 		if (r == 0) {
 			free(p->path);
 			p->path = steal_ptr(path);
+			if (taken)
+				note_taken(taken, p);
 			return 0;
 		}
 		if (r == -EEXIST)
 			r = 0;
+		if (!taken)
+			taken = steal_ptr(path);
 	}
 	return r;
 }
@@ -301,7 +343,7 @@ int env_new(struct cmd_context *ctx, const char *env, struct env_path *ret, stru
 	if (r < 0)
 		return r;
 	r = check_name(p.path, diag);
-	if (r == 0 && p.root && p.link)
+	if (r == 0 && p.root && p.link && is_env(p.path))
 		r = diag_set(diag, -EEXIST, "%s is there already: it is the environment %s", p.link,
 			p.path);
 	if (r == 0 && p.root)
@@ -324,7 +366,16 @@ int env_new(struct cmd_context *ctx, const char *env, struct env_path *ret, stru
 	return 0;
 }
 
-/* Replaces a dangling link; anything else at that place stays and is an error. */
+static bool is_link_to(const char *link, const char *path)
+{
+	auto_free char *real = realpath(link, NULL);
+	struct stat st;
+
+	return real && lstat(link, &st) == 0 && S_ISLNK(st.st_mode) && strcmp(real, path) == 0;
+}
+
+/* Replaces a dangling link or an empty directory; anything else at that place stays and is an
+ * error. */
 static int make_link(const struct env_path *p, struct diag *diag)
 {
 	struct stat st;
@@ -332,8 +383,14 @@ static int make_link(const struct env_path *p, struct diag *diag)
 
 	if (r < 0)
 		return r;
-	if (stat(p->link, &st) < 0 && errno == ENOENT && unlink(p->link) < 0 && errno != ENOENT)
-		return diag_errno(diag, -errno, "can not replace the link %s", p->link);
+	if (is_link_to(p->link, p->path))
+		return 0;
+	if (stat(p->link, &st) < 0) {
+		if (errno == ENOENT && unlink(p->link) < 0 && errno != ENOENT)
+			return diag_errno(diag, -errno, "can not replace the link %s", p->link);
+	} else if (S_ISDIR(st.st_mode) && rmdir(p->link) < 0) {
+		return diag_errno(diag, -errno, "can not make the link %s", p->link);
+	}
 	if (symlink(p->path, p->link) < 0)
 		return diag_errno(diag, -errno, "can not make the link %s", p->link);
 	return 0;
@@ -355,6 +412,8 @@ void env_new_undo(const struct env_path *p)
 {
 	auto_free char *cfg = NULL;
 
+	if (p->link && is_link_to(p->link, p->path))
+		unlink(p->link);
 	if (asprintf(&cfg, "%s/pyvenv.cfg", p->path) >= 0)
 		unlink(cfg);
 	else
