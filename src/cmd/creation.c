@@ -311,6 +311,12 @@ static int again(
 		r = store_lock_get(ctx->store, &a.cfg.cfg.lock, &a.old, diag);
 		if (r < 0 && c->options.clear)
 			r = 0;
+		else if (r == -ENOENT)
+			diag_set(diag, r,
+				"%s: its lock is not in the store any more; `venvfs undo` goes "
+				"back "
+				"to an earlier one, --clear makes it anew",
+				path->path);
 	}
 	if (r == 0)
 		r = find_python(ctx, c, &a, diag);

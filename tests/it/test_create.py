@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from twins import assert_same, bytecode, tree
+from twins import assert_same, tree
 
 LOCK = "venvfs-lock = "
 
@@ -91,7 +91,13 @@ def test_pyvenv_cfg_is_what_venv_writes(venvfs, python, root, options):
 
 @pytest.mark.parametrize(
     "options",
-    [(), ("--copies",), ("--without-scm-ignore-files",), ("--clear", "--copies"), ("--clear", "--without-scm-ignore-files")],
+    [
+        (),
+        ("--copies",),
+        ("--without-scm-ignore-files",),
+        ("--clear", "--copies"),
+        ("--clear", "--without-scm-ignore-files"),
+    ],
     ids=" ".join,
 )
 @pytest.mark.parametrize("version", ["3.8", "3.11", "3.13"])
@@ -281,7 +287,8 @@ def test_again_keeps_what_is_there(venvfs, place, debian_python, small_wheels):
     if is_mounted(place):
         assert (site / "demo.py").read_text() == "x = 1\n"
     else:
-        assert sorted(p.name for p in x.rglob("*") if p.is_file() and ".venvfs" not in p.parts) == ["mine.py", "notes", "pyvenv.cfg"]
+        files = [p.name for p in x.rglob("*") if p.is_file() and ".venvfs" not in p.parts]
+        assert sorted(files) == ["mine.py", "notes", "pyvenv.cfg"]
     # The option that is not given again is gone, as with venv.
     venvfs("create", "x", "--without-pip")
     assert "prompt" not in cfg(x) and "include-system-site-packages = false\n" in cfg(x)
@@ -369,6 +376,17 @@ def test_again_with_a_base_that_is_gone(venvfs, place, base):
     r = venvfs("create", "x", check=False)
     assert r.returncode == 1 and str(place / "x") in r.stderr and "venvfs upgrade" in r.stderr
     assert (place / "x/pyvenv.cfg").read_bytes() == before
+
+
+def test_again_with_a_lock_that_nobody_has(venvfs, place, store, debian_python):
+    venvfs("create", "x", "--without-pip", "--python", debian_python)
+    text = cfg(place / "x") + f"{LOCK}sha256:{'0' * 64}\n"
+    (place / "x/pyvenv.cfg").write_text(text)
+    r = venvfs("create", "x", check=False)
+    assert r.returncode == 1 and str(place / "x") in r.stderr and "--clear" in r.stderr
+    assert (place / "x/pyvenv.cfg").read_text() == text
+    venvfs("create", "x", "--clear")
+    assert "pip" in has(venvfs, "x")
 
 
 # --clear
@@ -460,7 +478,8 @@ def test_an_ordinary_environment_in_the_root(venvfs, root, mounts, debian_python
         venvfs("create", name, "--clear", "--without-pip", "--python", debian_python)
         assert lock_of(x) == "none" and not (x / "notes").exists()
         if mounted:
-            assert subprocess.check_output([x / "bin/python", "-c", "import sys; print(sys.prefix)"], text=True) == f"{x}\n"
+            out = subprocess.check_output([x / "bin/python", "-c", "import sys; print(sys.prefix)"], text=True)
+            assert out == f"{x}\n"
         else:
             assert on_disk(x) == ["pyvenv.cfg"]
 
@@ -607,13 +626,22 @@ def test_a_root_that_is_not_known_here(venvfs, make, root, tmp_path):
 # what it begins with
 
 
-def test_seeds_of_the_base(venvfs, root, debian_python, pythons):
-    python = pythons.get("3.11", debian_python)
-    for options in (("--seed", "setuptools"), ("--seed", "setuptools", "--seed", "pip"), ("--seed", "pip,setuptools"),
-                    ("--seed", "SetupTools  pip")):  # fmt: skip
-        venvfs("create", "x", "--clear", "--python", python, *options, env={"PIP_INDEX_URL": "http://127.0.0.1:9/"})
-        assert set(has(venvfs, "x")) == ({"setuptools"} if len(options) == 2 and "pip" not in options[1] else {"pip", "setuptools"})
-        assert ("--without-pip" in cfg(root / "x")) == ("pip" not in has(venvfs, "x"))
+@pytest.mark.parametrize(
+    "options, wanted",
+    [
+        (["--seed", "setuptools"], {"setuptools"}),
+        (["--seed", "setuptools", "--seed", "pip"], {"pip", "setuptools"}),
+        (["--seed", "pip,setuptools"], {"pip", "setuptools"}),
+        (["--seed", " SetupTools  pip "], {"pip", "setuptools"}),
+        (["--seed", "pip"], {"pip"}),
+    ],
+    ids=str,
+)
+def test_seeds_of_the_base(venvfs, root, debian_python, options, wanted):
+    """Its own wheels: no index is asked."""
+    venvfs("create", "x", "--python", debian_python, *options, env={"PIP_INDEX_URL": "http://127.0.0.1:9/"})
+    assert set(has(venvfs, "x")) == wanted
+    assert ("--without-pip" in cfg(root / "x")) == ("pip" not in wanted)
 
 
 @pytest.mark.parametrize("name", ["--index-url=http://127.0.0.1:9/", "./here", "/etc/passwd", "http://127.0.0.1/x.whl"])
