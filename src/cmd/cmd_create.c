@@ -46,7 +46,7 @@ static int add_seeds(const char *list, struct seed_names *names)
 static bool has_pip(const struct seed_names *names)
 {
 	for (size_t i = 0; i < names->n; i++)
-		if (strncmp(names->p[i], "pip", 3) == 0 &&
+		if (strncasecmp(names->p[i], "pip", 3) == 0 &&
 			(!names->p[i][3] || strchr("=<>!~[", names->p[i][3])))
 			return true;
 	return false;
@@ -155,6 +155,7 @@ static int run(struct cmd_context *ctx, int argc, char **argv)
 	auto_free char *root = NULL;
 	struct creation k = {0};
 	int code = parse(argc, argv, &k, &seeds);
+	bool wrong;
 
 	k.seeds = seeds.p;
 	k.n_seeds = seeds.n;
@@ -162,7 +163,8 @@ static int run(struct cmd_context *ctx, int argc, char **argv)
 		k.options.without_pip = true;
 	if (code == 0 && !cmd_store(ctx))
 		code = 1;
-	for (int i = optind, failed = code; !failed && i < argc; i++) {
+	wrong = code != 0;
+	for (int i = optind; !wrong && !k.failed && i < argc; i++) {
 		struct diag diag = {0};
 		int r = creation_make(ctx, &k, argv[i], &root, &diag);
 

@@ -83,7 +83,8 @@ static int find_base(struct cmd_context *ctx, struct creation *c, struct diag *d
 		r = seeds_for(ctx, c, c->py, &c->id, &c->lock, diag);
 	if (r == 0 && c->from)
 		r = take_file(ctx, c, c->py, &c->lock, &c->id, diag);
-	if (r != 0)
+	c->failed = r != 0;
+	if (c->failed)
 		creation_free(c);
 	return r;
 }

@@ -23,6 +23,7 @@ struct creation {
 	struct interpreter *py;
 	struct lock *lock; /* NULL: nothing is in it */
 	struct digest id;
+	bool failed; /* they can not be had: no further one can be made */
 };
 /* 1: it can not be, and a person was told. *ret_root: where it lies. */
 int creation_make(struct cmd_context *ctx, struct creation *c, const char *env, char **ret_root,

@@ -165,6 +165,11 @@ def test_names_and_paths_at_once(venvfs, debian_python, root, tmp_path):
     assert (root / "e" / "pyvenv.cfg").is_file() and on_disk(root / "plain") == ["notes"]
 
 
+def test_a_base_that_can_not_be_had_is_told_once(venvfs, root):
+    r = venvfs("create", "a", "b", "c", "--python", "no-such-python", check=False)
+    assert r.returncode == 1 and r.stderr.count("no-such-python") == 1 and on_disk(root) == []
+
+
 def test_an_empty_directory_is_as_good_as_none(venvfs, debian_python, place):
     (place / "x").mkdir()
     venvfs("create", "x", "--without-pip", "--python", debian_python)
