@@ -35,10 +35,14 @@ static int open_env(struct cmd_context *ctx, const char *env, struct move *m, st
 
 	if (r == 0)
 		r = env_cfg_open(&m->path, &m->cfg, diag);
-	if (r == 0 && (!m->path.root || m->cfg.cfg.lock_kind == CFG_LOCK_ABSENT))
+	if (r == 0 && !m->path.root)
+		r = diag_set(diag, -EINVAL,
+			"%s lies in no root; `venvfs create` makes an environment that does",
+			m->path.path);
+	if (r == 0 && m->cfg.cfg.lock_kind == CFG_LOCK_ABSENT)
 		r = diag_set(diag, -EINVAL,
 			"%s is an ordinary environment, which has no lock to be moved by; "
-			"`venvfs adopt` gives one to what lies in a root",
+			"`venvfs adopt` gives it one",
 			m->path.path);
 	if (r == 0)
 		r = harvest_first(ctx, &m->path, diag);
@@ -156,9 +160,9 @@ static void tell_private(const struct move *m)
 			 "into it",
 			m->path.path, m->from->lib, m->to->major, m->to->minor);
 	if (fstatat(upper, "bin/python", &st, AT_SYMLINK_NOFOLLOW) == 0)
-		cmd_fail("%s/bin/python is a file of its own and stays what it is; removed, it is "
-			 "generated for the new Python by `venvfs reset`",
-			m->path.path);
+		cmd_fail("%s/bin/python is a file of its own and stays what it is; `venvfs reset "
+			 "%s bin/python` gives it the new Python's",
+			m->path.path, m->path.path);
 	private_note(&m->path, m->to, m->kept);
 }
 

@@ -50,6 +50,13 @@ def surroundings(tmp_path):
     return env
 
 
+@pytest.fixture
+def root(root, venvfs):
+    """Known as one also where it is not mounted."""
+    venvfs.env["VENVFS_ROOT"] = str(root)
+    return root
+
+
 def installed(binary, directory, version, name=None):
     """A copy of the binary, as an installation of its own."""
     (directory / "bin").mkdir(parents=True)

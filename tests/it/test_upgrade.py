@@ -14,6 +14,13 @@ def run(*argv):
     return r.stdout.strip()
 
 
+@pytest.fixture
+def root(root, venvfs):
+    """Known as one also where it is not mounted."""
+    venvfs.env["VENVFS_ROOT"] = str(root)
+    return root
+
+
 def tags(version):
     return f"cp{version.replace('.', '')}-cp{version.replace('.', '')}-linux_x86_64"
 
@@ -115,6 +122,43 @@ def test_private_files_stay_and_are_told(venvfs, mounts, root, pythons, two, sma
     assert f"{root}/e/lib/python3.11 has private files" in r.stderr
     assert own.read_text() == "mine\n" and (root / "e/notes.txt").read_text() == "mine too\n"
     assert run(root / "e/bin/python", "-c", LOOK) == f"3.12 1 3.12 {root}/e"
+
+
+def test_keys_of_other_tools_follow(venvfs, root, pythons, two):
+    old, new = (pythons[v] for v in two)
+    version = run(new, "-c", "import platform; print(platform.python_version())")
+    venvfs("create", root / "v", "--python", old, "--without-pip")
+    text = """home = {bin}
+implementation = CPython
+version_info = {version}.final.0
+virtualenv = 20.26.1
+# a remark
+include-system-site-packages = false
+base-prefix = {prefix}
+base-exec-prefix = {prefix}
+base-executable = {real}
+prompt = mine
+venvfs-lock = none
+"""
+    cfg = root / "v/pyvenv.cfg"
+    cfg.write_text(text.format(bin=old.parent, version="3.11.1", prefix=old.parents[1], real=old))
+    venvfs("upgrade", root / "v", "--python", new)
+    want = text.format(bin=new.parent, version=version, prefix=new.parents[1], real=new.resolve())
+    added = f"executable = {new.resolve()}\ncommand = {new} -m venv {root}/v\n"
+    assert sorted(cfg.read_text().splitlines()) == sorted((want + added).splitlines())
+    assert cfg.read_text().startswith(want.partition("venvfs-lock")[0])
+
+
+def test_a_python_of_its_own_is_told(venvfs, mounts, root, pythons, two):
+    mounts(root)
+    venvfs("create", root / "e", "--python", pythons["3.11"])
+    link = root / "e/bin/python"
+    link.unlink()
+    link.symlink_to("/usr/bin/env")
+    r = venvfs("upgrade", root / "e", "--python", pythons["3.12"], "--no-compile")
+    assert f"venvfs reset {root}/e bin/python" in r.stderr and os.readlink(link) == "/usr/bin/env"
+    venvfs("reset", root / "e", "bin/python")
+    assert run(link, "-c", "import sys; print('%d.%d' % sys.version_info[:2])") == "3.12"
 
 
 def test_an_ordinary_environment_has_no_lock(venvfs, root, debian_python):
