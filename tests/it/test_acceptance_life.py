@@ -524,6 +524,27 @@ def test_g38_the_tree_of_3_14(mount, python_3_14):
     assert text.startswith(f"home = {bin}\n") and "\nversion = 3.14.0\n" in text
 
 
+def test_pypy(venvfs, mount, tmp_path):
+    """L7: its own directory and names, beside what its own venv makes."""
+    pypy = shutil.which("pypy3")
+    if not pypy:
+        pytest.skip("no pypy3 on this machine")
+    real = tmp_path / "real/x"
+    run(pypy, "-m", "venv", "--without-pip", real, env=venvfs.env)
+    x = mount.path / "x"
+    venvfs("create", x, "--without-pip", "--python", pypy)
+    wheel = wheelmaker.make(tmp_path, "plain", **PLAIN)
+    assert_same(seen(x), {p: what for p, what in seen(real).items() if p.split("/")[0] != "share"})
+    venvfs("store", "add", "--no-compile", wheel)
+    (tmp_path / "pins").write_text("plain==1.0\n")
+    venvfs("sync", x, tmp_path / "pins", "--no-compile")
+    code = "import sys, plain, pack.mod; print(sys.prefix, plain.__file__)"
+    assert run(x / "bin/python", "-c", code, env=venvfs.env).stdout.split() == [str(x), f"{site(x)}/plain.py"]
+    assert site(x) == x / "lib" / os.listdir(real / "lib")[0] / "site-packages"
+    said = run("sh", "-c", '. "$0"; pypy3 -c "import sys; print(sys.prefix)"; deactivate', x / "bin/activate", env=venvfs.env)
+    assert said.stdout == f"{x}\n"
+
+
 # G40
 
 

@@ -252,7 +252,7 @@ def test_data_beside_the_view(make, small_wheels):
     check_record(env / "lib/python3.11/site-packages", "data-1.0.dist-info")
 
 
-def test_pth_files(make, small_wheels):
+def test_g30_pth_files(make, small_wheels):
     """In sorted order, whatever the order of a listing."""
     wheels = [
         small_wheels(f"p{i}", files={f"{n}.pth": f"import sys; sys.seen = getattr(sys, 'seen', '') + '{n}'\n"})
