@@ -134,6 +134,7 @@ for line in sys.stdin:
 """
 
 
+@pytest.mark.timeout(1200)  # each of its steps is pip, twice
 def test_g11_g12_g13_upgrade_uninstall_install(work):
     """In a row, since what takes time is pip. After each step the whole tree is an ordinary environment's."""
     upgrade(work)
