@@ -75,7 +75,7 @@ function __venvfs
         case --format
             printf '%s\n' requirements pylock
             return
-        case --prompt --harvest --jobs --with --seed
+        case --prompt --harvest --jobs --with -w --seed
             return
     end
 
