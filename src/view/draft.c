@@ -20,10 +20,21 @@ static void draft_name(uint32_t tid, char name[32])
 
 struct inode *draft_find(struct view *v, struct inode *dir, uint32_t tid)
 {
+	struct inode *i;
 	char name[32];
+	bool over;
 
 	draft_name(tid, name);
-	return inode_find(v->inodes, dir, name);
+	i = inode_find(v->inodes, dir, name);
+	if (!i)
+		return NULL;
+	inode_lock(i);
+	over = i->flushed && !i->dirty;
+	inode_unlock(i);
+	if (!over)
+		return i;
+	inode_put(v->inodes, i);
+	return NULL;
 }
 
 struct seed {
@@ -59,6 +70,7 @@ int draft_make(
 	inode_lock(i);
 	str_truncate(&i->text, 0);
 	i->refused = 0;
+	i->flushed = false;
 	if (text && text->len)
 		r = str_add_mem(&i->text, text->p, text->len);
 	i->dirty = !text; /* a created file is published even if nothing was written */
@@ -92,6 +104,7 @@ int draft_publish(struct view *v, struct inode *i, const struct caller *who)
 	int r = 0;
 
 	inode_lock(i);
+	i->flushed = true;
 	if (i->refused) {
 		r = i->refused;
 		i->dirty = false;

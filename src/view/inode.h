@@ -71,6 +71,7 @@ struct inode {
 	int64_t size;	    /* GENERATED: size once known, else -1 */
 	uint32_t owner_tid; /* DRAFT: who writes */
 	bool dirty;	    /* DRAFT */
+	bool flushed;	    /* DRAFT: was closed, if only by one of its descriptors */
 	int refused;	    /* DRAFT: why a write failed; such a draft is never published */
 	struct dist *dist;  /* LAZY, referenced */
 	uint32_t entry;

@@ -206,7 +206,7 @@ int tidy(struct view *v, struct inode *dir, uint64_t changes, const struct held_
 	const struct known_file *known, size_t n_known, size_t *ret_dropped);
 
 /* draft.c */
-struct inode *draft_find(struct view *v, struct inode *dir, uint32_t tid); /* referenced, or NULL */
+struct inode *draft_find(struct view *v, struct inode *dir, uint32_t tid); /* referenced; NULL: none, or it was closed, and what became of it is there to be read */
 int draft_make(struct view *v, struct inode *dir, const struct str *text, uint32_t tid,
 	struct inode **ret);
 bool draft_any(struct view *v, struct inode *dir);

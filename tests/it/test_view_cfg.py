@@ -117,6 +117,24 @@ def test_g5_variants(venvfs, mount, root, pythons, variants, version):
         assert (root / "x/pyvenv.cfg").read_text() == text
 
 
+def test_what_a_writer_sees_after_close(venvfs, mount, root, debian_python):
+    """The published file, and not its own draft, also while another descriptor of it is open: the kernel
+    tells the last close late."""
+    venvfs("create", root / "x", "--without-pip", "--python", debian_python)
+    cfg = root / "x/pyvenv.cfg"
+    before = cfg.read_bytes()
+    fd = os.open(cfg, os.O_WRONLY | os.O_TRUNC)
+    other = os.dup(fd)
+    os.write(fd, b"nothing\n")
+    with pytest.raises(OSError):
+        os.close(fd)
+    assert cfg.read_bytes() == before
+    os.ftruncate(other, 0)
+    os.pwrite(other, before + b"x = y\n", 0)
+    os.close(other)
+    assert cfg.read_bytes() == before + b"x = y\n" and mount.status()["faults"] == []
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_g5_a_bad_text_never_takes_an_environment_away(venvfs, mount, root, debian_python, name):
     venvfs("create", root / "x", "--without-pip", "--python", debian_python)
