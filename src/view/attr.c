@@ -165,14 +165,15 @@ static int attr_generated(struct view *v, struct inode *i, struct stat *ret)
 	int r = 0;
 
 	inode_lock(i);
-	if (i->size < 0) {
+	if (!i->text.p && i->size < 0) {
 		auto_str struct str text = {0};
 
 		r = env_generate(v, i, &text);
 		if (r == 0)
 			i->size = (int64_t)text.len;
 	}
-	ret->st_size = i->size;
+	/* who has it open reads on what it was then */
+	ret->st_size = i->text.p ? (off_t)i->text.len : i->size;
 	inode_unlock(i);
 	if (r < 0)
 		return r;

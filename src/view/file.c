@@ -66,8 +66,9 @@ static int open_inode(
 		pending_drop(v, who->tid);
 		break;
 	case INODE_GENERATED:
-		if (!i->text.p)
-			r = env_generate(v, i, &i->text);
+		if (i->text.p)
+			break;
+		r = env_generate(v, i, &i->text);
 		if (r == 0)
 			i->size = (int64_t)i->text.len;
 		break;
@@ -135,7 +136,7 @@ int view_flush(struct view *v, uint64_t ino, const struct caller *who)
 void view_release(struct view *v, uint64_t ino)
 {
 	struct inode *i = inode_is_store(ino) ? NULL : inode_get(v->inodes, ino);
-	bool last;
+	bool last, other = false;
 
 	if (!i)
 		return;
@@ -147,9 +148,13 @@ void view_release(struct view *v, uint64_t ino)
 		i->fd_writable = false;
 	}
 	/* of a pyvenv.cfg that another took the place of, nobody could make it again */
-	if (last && i->kind == INODE_GENERATED && !i->unlinked)
+	if (last && i->kind == INODE_GENERATED && !i->unlinked) {
 		str_free(&i->text);
+		other = i->size < 0; /* it would read otherwise now */
+	}
 	inode_unlock(i);
+	if (other)
+		events_inval(v->events, i->id);
 	if (last && i->kind == INODE_DRAFT) {
 		draft_publish(v, i, &(struct caller){.uid = v->uid, .gid = v->gid});
 		pthread_rwlock_wrlock(&v->lock);

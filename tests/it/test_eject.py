@@ -103,6 +103,16 @@ def test_a_process_inside(venvfs, env):
         assert p.wait() == 0
 
 
+def test_a_script_that_is_open(venvfs, env):
+    """It was generated, and is asked for by descriptor alone: read() makes its atime unknown."""
+    with open(env / "bin/demo") as f:
+        first = f.read()
+        venvfs("eject", "e")
+        st = os.fstat(f.fileno())
+        assert st.st_size == len(first.encode()) and st.st_nlink == 0
+        assert f.seek(0) == 0 and f.read() == first
+
+
 def test_there_and_back(venvfs, env, mount):
     """Ejected, adopted, with another lock, ejected again."""
     venvfs("eject", "e")

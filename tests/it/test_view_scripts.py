@@ -3,6 +3,7 @@
 
 import os
 import subprocess
+import time
 
 import pytest
 from twins import demo_wheels
@@ -185,3 +186,23 @@ def test_s10_pips_names(venvfs, mount, root, tmp_path, pythons, version):
     for name in names:
         out = subprocess.check_output([root / "x/bin" / name, "--version"], text=True)
         assert out.rstrip().endswith(f"(python {version})")
+
+
+def test_a_script_that_is_open_while_its_environment_moves(make, root):
+    """It is read to the end that it had; who opens it when it was closed sees the new path. The kernel tells
+    of the close a little later."""
+    env = make("x")
+    with open(env / "bin/demo-gui") as f:
+        first = f.read()
+        assert f"{env}/bin/python" in first
+        env.rename(root / "longer")
+        assert os.fstat(f.fileno()).st_size == len(first.encode())
+        assert f.seek(0) == 0 and f.read() == first
+    new = first.replace(str(env), str(root / "longer"))
+    for _ in range(200):
+        text = (root / "longer" / "bin/demo-gui").read_text()
+        assert text in (first, new)
+        if text == new:
+            break
+        time.sleep(0.05)
+    assert text == new
