@@ -22,6 +22,7 @@ import work_dissolve  # noqa: E402
 import work_envs  # noqa: E402
 import work_import  # noqa: E402
 import work_install  # noqa: E402
+import work_run  # noqa: E402
 import work_store  # noqa: E402
 from measure import Failed, count_table, table  # noqa: E402
 from world import SOURCES, World  # noqa: E402
@@ -36,6 +37,7 @@ WORKS = {
     "warm": (work_import.warm, "import where everything is warm"),
     "first": (work_import.first, "import in an environment that is new"),
     "install": (work_install.install, "installers into an environment, and the harvest behind them"),
+    "run": (work_run.throwaway, "a command in a throw-away environment"),
     "add": (work_store.add, "wheels into an empty store"),
     "online": (work_store.online, "from the index into an empty store (with --online)"),
 }
