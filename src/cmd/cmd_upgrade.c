@@ -235,11 +235,7 @@ static int run(struct cmd_context *ctx, int argc, char **argv)
 			when = COMPILE_NOW;
 		else if (c == 'n')
 			when = COMPILE_NEVER;
-		else if (c == 'a' && strcmp(optarg, "pip") == 0)
-			asker = ASK_PIP;
-		else if (c == 'a' && strcmp(optarg, "uv") == 0)
-			asker = ASK_UV;
-		else
+		else if (c != 'a' || index_asker_parse(optarg, &asker) < 0)
 			return cmd_usage(&cmd_upgrade, "%s is no option, or lacks its value",
 				argv[optind - 1]);
 	}

@@ -193,6 +193,19 @@ static int answer_cfg(struct view *v, struct inode *dir, const struct merged *m,
 	return answer(v, i, ret);
 }
 
+/* The link to the interpreter of a Python before 3.11, to which a pyvenv.cfg that can not be read is
+ * none: remembered by the kernel it would run as the base once the daemon is dead, and pip would
+ * install there. Asked for at each walk it is ENOTCONN then. */
+static bool must_be_asked(struct inode *dir, const struct merged *m)
+{
+	const struct interpreter *py;
+
+	if (m->lower->type != LOWER_LINK || m->lower->target[0] != '/')
+		return false;
+	py = lower_interpreter(env_of(dir)->lower);
+	return py->major == 3 && py->minor < 11;
+}
+
 int lookup_locked(struct view *v, struct inode *dir, int dirfd, const char *name,
 	const struct caller *who, struct view_entry *ret)
 {
@@ -214,6 +227,7 @@ int lookup_locked(struct view *v, struct inode *dir, int dirfd, const char *name
 		m.dir = NULL;
 		return answer_lower(v, dir, name, &m, who, ret);
 	case NAME_LOWER:
+		ret->brief = must_be_asked(dir, &m);
 		return answer_lower(v, dir, name, &m, who, ret);
 	default:
 		return -ENOENT;
