@@ -93,61 +93,19 @@ void doctor_roots(struct doctor *d)
 	store_free(s);
 }
 
-static void mend_fault(struct doctor *d, const struct env_facts *f, const char *path)
+static void mend(struct doctor *d, const struct env_facts *f, const char *path)
 {
-	const struct cfg *cfg = &f->cfg.cfg;
-
-	if (f->cfg.dir < 0 || !cfg->home)
-		doctor_mend(d, "correct %s/pyvenv.cfg, or: venvfs rm %s", path, path);
-	else if (access(cfg->home, F_OK) < 0)
+	if (f->base == BASE_GONE)
 		doctor_mend(d, "install that Python again, or: venvfs upgrade %s --python VERSION",
 			path);
+	else if (f->base != BASE_SAME)
+		doctor_mend(d, "venvfs upgrade %s", path);
+	else if (f->cfg.dir < 0 || !f->cfg.cfg.home)
+		doctor_mend(d, "correct %s/pyvenv.cfg, or: venvfs rm %s", path, path);
 	else if (!f->lock)
 		doctor_mend(d, "venvfs undo %s, or: venvfs sync %s FILE", path, path);
 	else
 		doctor_mend(d, "venvfs store add WHEEL..., or: venvfs sync %s FILE", path);
-}
-
-static void split_version(const char *text, int v[3])
-{
-	v[0] = v[1] = v[2] = -1;
-	(void)!sscanf(text ? text : "", "%d.%d.%d", &v[0], &v[1], &v[2]);
-}
-
-/* What its pyvenv.cfg says of its base against what is there now. True if something was said. */
-static bool look_at_base(struct doctor *d, const struct cfg *cfg, const char *path)
-{
-	auto_free char *usual = NULL;
-	const char *base = cfg->executable;
-	struct interpreter *py = NULL;
-	struct diag why = {0};
-	int was[3], is[3], r;
-
-	if (!base && asprintf(&usual, "%s/python3", cfg->home) >= 0)
-		base = usual;
-	if (!base || !d->store)
-		return false;
-	if (access(base, X_OK) < 0) {
-		doctor_say(d, VERDICT_BAD, "%s: its base Python is gone: %s", path, base);
-		doctor_mend(d, "install it again, or: venvfs upgrade %s --python VERSION", path);
-		return true;
-	}
-	r = interpreter_find(d->store, base, &py, &why);
-	if (r < 0) {
-		doctor_say(d, VERDICT_BAD, "%s: its base Python: %s", path, diag_text(&why, r));
-		doctor_mend(d, "repair it, or: venvfs upgrade %s --python VERSION", path);
-		return true;
-	}
-	split_version(cfg->version, was);
-	split_version(py->version, is);
-	interpreter_unref(py);
-	if (was[0] < 0 || memcmp(was, is, sizeof was) == 0)
-		return false;
-	doctor_say(d, was[0] != is[0] || was[1] != is[1] ? VERDICT_BAD : VERDICT_NOTE,
-		"%s: its base Python %s was %s and is %d.%d.%d now", path, base, cfg->version,
-		is[0], is[1], is[2]);
-	doctor_mend(d, "venvfs upgrade %s", path);
-	return true;
 }
 
 static int look_at_env(void *arg, const char *name)
@@ -169,12 +127,11 @@ static int look_at_env(void *arg, const char *name)
 		return 0;
 	if (r < 0)
 		return r;
-	if (facts.fault) {
+	if (facts.fault || facts.note) {
 		c->n_bad++;
-		doctor_say(d, VERDICT_BAD, "%s: %s", path, facts.fault);
-		mend_fault(d, &facts, path);
-	} else if (look_at_base(d, &facts.cfg.cfg, path)) {
-		c->n_bad++;
+		doctor_say(d, facts.fault ? VERDICT_BAD : VERDICT_NOTE, "%s: %s", path,
+			facts.fault ? facts.fault : facts.note);
+		mend(d, &facts, path);
 	}
 	env_facts_free(&facts);
 	return 0;

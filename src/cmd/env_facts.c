@@ -35,15 +35,14 @@ static int check_dists(struct store *s, struct env_facts *f)
 
 static int check_base(struct store *s, const struct env_path *p, struct env_facts *f)
 {
-	enum base_state state = BASE_GONE;
 	struct diag why = {{0}};
-	int r = interpreter_base(s, &f->cfg.cfg, p->path, &state, &why);
+	int r = interpreter_base(s, &f->cfg.cfg, p->path, &f->base, &why);
 
 	if (r == -ENOMEM)
 		return r;
-	if (r < 0 || state == BASE_GONE || state == BASE_OTHER)
+	if (r < 0 || f->base == BASE_GONE || f->base == BASE_OTHER)
 		return set_fault(f, diag_text(&why, r));
-	if (state == BASE_SAME)
+	if (f->base == BASE_SAME)
 		return 0;
 	f->note = strdup(why.text);
 	return f->note ? 0 : -ENOMEM;

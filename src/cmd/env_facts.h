@@ -13,6 +13,7 @@ struct env_facts {
 	struct env_cfg cfg; /* cfg.dir -1: it can not be read */
 	struct lock *lock;  /* NULL: it has none, or none that can be had */
 	char *note;	    /* what is to be known of it though it works, or NULL */
+	enum base_state base; /* what became of its Python: in fault or note, where it is not the same */
 	char *fault;	    /* why it does not show what its pyvenv.cfg says, or NULL */
 };
 

@@ -397,25 +397,22 @@ def envs(venvfs):
 
 
 def test_environments(venvfs, root, tmp_path):
-    create(venvfs, *"good torn nolock home exe minor patch".split())
+    create(venvfs, *"good torn nolock home minor patch".split())
     found = doctor(venvfs)
-    assert f"7 in {root}" in found.one("environments", "ok")
+    assert f"6 in {root}" in found.one("environments", "ok")
     (root / "torn/pyvenv.cfg").write_text("version = 3.11.2\n")
     edit(root, "nolock", r"^venvfs-lock = .*", f"venvfs-lock = sha256:{'0' * 64}")
     edit(root, "home", r"^home = .*", f"home = {tmp_path}/gone")
-    if "executable" in (root / "exe/pyvenv.cfg").read_text():
-        edit(root, "exe", r"^executable = .*", f"executable = {tmp_path}/gone/python3")
     edit(root, "minor", r"^version = .*", "version = 3.7.1")
     major, minor = re.search(r"^version = (\d+)\.(\d+)", (root / "good/pyvenv.cfg").read_text(), re.M).groups()
     edit(root, "patch", r"^version = .*", f"version = {major}.{minor}.99")
     found = envs(venvfs)
     assert {n: f["verdict"] for n, f in found.items()} == {
-        "torn": "bad", "nolock": "bad", "home": "bad", "exe": "bad", "minor": "bad", "patch": "note"}
+        "torn": "bad", "nolock": "bad", "home": "bad", "minor": "bad", "patch": "note"}
     assert "pyvenv.cfg" in found["torn"]["mend"] and "venvfs undo" in found["nolock"]["mend"]
-    for name in ("home", "exe"):
-        assert "gone" in found[name]["what"] and f"venvfs upgrade {root}/{name} --python" in found[name]["mend"]
+    assert "gone" in found["home"]["what"] and f"venvfs upgrade {root}/home --python" in found["home"]["mend"]
     for name in ("minor", "patch"):
-        assert "was 3." in found[name]["what"] and found[name]["mend"] == f"venvfs upgrade {root}/{name}"
+        assert "its base Python" in found[name]["what"] and found[name]["mend"] == f"venvfs upgrade {root}/{name}"
 
 
 def test_missing_distributions(venvfs, root):
