@@ -17,6 +17,8 @@ import wheelmaker
 from prepared import private
 from twins import NAMES, WHEELS, assert_same, comparable, tree
 
+pytestmark = pytest.mark.tools
+
 DEMO = "Demo_Pkg-1.0-py3-none-any.whl"
 PLAIN = WHEELS[1]
 

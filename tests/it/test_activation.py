@@ -10,6 +10,8 @@ from conftest import Mount, Venvfs, need_fuse
 from shells import COLOUR, OF_KIND, SHELLS, Session
 from twins import python_version, real_environment
 
+pytestmark = pytest.mark.tools
+
 
 class Beside:
     """Two mounted environments and two ordinary ones, of one Python."""

@@ -10,6 +10,8 @@ import pytest
 
 from twins import assert_same, tree, without_lock
 
+pytestmark = pytest.mark.tools
+
 DEMO = {"demo": {"files": {"demo.py": "where = __file__\n"}}}
 
 

@@ -11,6 +11,8 @@ from conftest import Mount, Venvfs, need_fuse
 from shells import SHELLS, Session
 from twins import python_version, real_environment
 
+pytestmark = pytest.mark.tools
+
 NAMES = (
     ["x", "a b", "it's", 'a"b', "a$b", "a$HOME", "a;b", "a`id`b", "ümläut"]
     + ["a!b", "a\\b", "a*b?[c]", "~a", "#a"]
