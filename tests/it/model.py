@@ -362,8 +362,12 @@ class Walk:
             elif what == "fchmod":
                 os.fchmod(fd, mode)
             elif os.fstat(fd).st_size:
-                with mmap.mmap(fd, 0) as m:
-                    m[: min(len(m), len(data))] = data[: len(m)]
+                try:
+                    with mmap.mmap(fd, 0) as m:
+                        m[: min(len(m), len(data))] = data[: len(m)]
+                except ValueError:  # another thread emptied it meanwhile
+                    if len(fds) == 2:
+                        raise
             st = os.fstat(fd)
             results.append((os.pread(fd, 1 << 20, 0), st.st_size, st.st_nlink, st.st_mode))
         self.sides.log.append(f"held {fds[0]}: {what} {at} {len(data)}")
