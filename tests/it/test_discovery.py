@@ -221,7 +221,7 @@ def test_t6_direnv(web, project, tmp_path):
         pytest.skip("no direnv")
     env = shell_env(XDG_DATA_HOME=tmp_path / "direnv-data", XDG_CONFIG_HOME=tmp_path / "direnv-config")
     where = "command -v python; python -c 'import demo, sys; print(sys.prefix)'; echo $VIRTUAL_ENV"
-    for text in (f"export VIRTUAL_ENV={web}\nlayout python\n", "source .venv/bin/activate\nunset PS1\n"):
+    for text in (f"export VIRTUAL_ENV={web}\nlayout python3\n", "source .venv/bin/activate\nunset PS1\n"):
         (project / ".envrc").write_text(text)
         said("direnv", "allow", project, env=env)
         out = said("direnv", "exec", project, "sh", "-c", where, env=env, cwd=project).splitlines()
