@@ -5,10 +5,8 @@
  */
 #include "cmd/cmd.h"
 
-#include "base/array.h"
 #include "base/cleanup.h"
 #include "cmd/env_lock.h"
-#include "cmd/harvest.h"
 #include "cmd/resolve.h"
 
 #include <errno.h>
@@ -38,7 +36,7 @@ static int settle(const struct lock *old, const char *names, struct lock *new)
 				return -ENOMEM;
 			if (named(names, new->lines[i].name))
 				new->lines[i].requested = true;
-		} else if (names && !l->has_origin) {
+		} else if (!l->has_origin) {
 			l->requested = named(names, l->name) || (was && was->requested);
 		}
 	}
@@ -65,15 +63,9 @@ static int add(struct cmd_context *ctx, const char *env, struct resolve_request 
 	auto_str struct str names = {0};
 	struct lock *preferred = NULL;
 	struct synced new = {0};
-	struct env_path p = {0};
 	struct env_lock e;
-	int r = cmd_env_path(ctx, env, &p, diag);
+	int r = env_lock_open(ctx, env, true, &e, diag);
 
-	if (r == 0)
-		r = harvest_first(ctx, &p, diag);
-	env_path_free(&p);
-	if (r == 0)
-		r = env_lock_open(ctx, env, &e, diag);
 	if (r < 0)
 		return r;
 	q->py = e.py;

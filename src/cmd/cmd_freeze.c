@@ -9,7 +9,6 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "cmd/env_lock.h"
-#include "cmd/harvest.h"
 #include "cmd/resolve.h"
 #include "cmd/seed.h"
 
@@ -203,8 +202,7 @@ static int pylock(struct freeze *f, struct diag *diag)
 	}
 	if (r == 0 && !told)
 		r = chooser_freeze(&f->sync.chooser, file, &text, &f->sync.faults, diag);
-	for (char *p = f->sync.faults.p; p && *p; p += strcspn(p, "\n"), p += *p == '\n')
-		told = cmd_fail("%.*s", (int)strcspn(p, "\n"), p);
+	told |= sync_tell_faults(&f->sync) > 0;
 	if (told)
 		return 1;
 	if (r == 0)
@@ -216,14 +214,8 @@ static int freeze(struct cmd_context *ctx, const char *env, enum format format, 
 	enum index_asker asker, struct diag *diag)
 {
 	struct freeze f = {.all = all};
-	struct env_path p = {0};
-	int r = cmd_env_path(ctx, env, &p, diag);
+	int r = env_lock_open(ctx, env, true, &f.e, diag);
 
-	if (r == 0)
-		r = harvest_first(ctx, &p, diag);
-	env_path_free(&p);
-	if (r == 0)
-		r = env_lock_open(ctx, env, &f.e, diag);
 	if (r < 0)
 		return r;
 	sync_begin(&f.sync, ctx, f.e.py, asker);

@@ -3,7 +3,6 @@
 
 #include "base/cleanup.h"
 #include "cmd/env_lock.h"
-#include "cmd/harvest.h"
 #include "py/name.h"
 
 #include <errno.h>
@@ -28,16 +27,10 @@ static int take_out(const struct env_lock *e, const char *name, struct lock *loc
 /* 1: told already. */
 static int take_all(struct cmd_context *ctx, const char *env, char **names, struct diag *diag)
 {
-	struct env_path p = {0};
 	struct synced new = {.known = true};
 	struct env_lock e;
-	int r = cmd_env_path(ctx, env, &p, diag), missing = 0;
+	int r = env_lock_open(ctx, env, true, &e, diag), missing = 0;
 
-	if (r == 0)
-		r = harvest_first(ctx, &p, diag);
-	env_path_free(&p);
-	if (r == 0)
-		r = env_lock_open(ctx, env, &e, diag);
 	if (r < 0)
 		return r;
 	new.lock = e.lock ? lock_copy(e.lock) : lock_new();

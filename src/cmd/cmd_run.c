@@ -96,11 +96,7 @@ static int add_block(struct order *o, struct sync *s, struct diag *diag)
 		return file = NULL, -ENOMEM;
 	if (r == 0)
 		r = chooser_script(&s->chooser, file, &o->q.lines, &s->faults, diag);
-	if (!s->faults.len)
-		return r;
-	for (char *p = s->faults.p; *p; p += strcspn(p, "\n"), p += *p == '\n')
-		cmd_fail("%.*s", (int)strcspn(p, "\n"), p);
-	return 1;
+	return sync_tell_faults(s) ? 1 : r;
 }
 
 static int question(const struct order *o, const struct synced *from, struct str *out)

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <string.h>
 
 /* Lines that stay unless the file names them. */
 static int installers(struct store *s, const struct lock *old, struct lock *kept)
@@ -25,6 +26,27 @@ static int installers(struct store *s, const struct lock *old, struct lock *kept
 	return r;
 }
 
+/* What stays as it was installed by whom it was, for the reason that it was. */
+static int keep_words(
+	struct store *s, const struct lock *old, struct synced *new, struct diag *diag)
+{
+	bool changed = false;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && old && i < old->n; i++) {
+		const struct lock_line *l = &old->lines[i];
+		const struct lock_line *n = lock_find(new->lock, l->name);
+
+		if (!n || strcmp(n->version, l->version) != 0 ||
+			!digest_equal(&n->address, &l->address) || n->has_origin != l->has_origin ||
+			(n->has_origin && !digest_equal(&n->origin, &l->origin)))
+			continue;
+		r = lock_set(new->lock, l);
+		changed = true;
+	}
+	return r == 0 && changed ? store_lock_put(s, new->lock, &new->id, diag) : r;
+}
+
 /* 1: told already. */
 static int sync_env(struct cmd_context *ctx, const char *env, const char *file,
 	enum compile_when when, enum index_asker asker, struct diag *diag)
@@ -32,7 +54,7 @@ static int sync_env(struct cmd_context *ctx, const char *env, const char *file,
 	struct lock *kept = lock_new();
 	struct synced new = {0};
 	struct env_lock e;
-	int r = kept ? env_lock_open(ctx, env, &e, diag) : -ENOMEM;
+	int r = kept ? env_lock_open(ctx, env, false, &e, diag) : -ENOMEM;
 
 	if (r == 0) {
 		r = installers(ctx->store, e.lock, kept);
@@ -43,6 +65,8 @@ static int sync_env(struct cmd_context *ctx, const char *env, const char *file,
 				&new, diag);
 		if (r > 0)
 			cmd_fail("%s stays as it was", e.path.path);
+		if (r == 0)
+			r = keep_words(ctx->store, e.lock, &new, diag);
 		if (r == 0)
 			r = env_lock_switch(ctx, &e, &new, when, diag);
 		env_lock_free(&e);

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmd/env_lock.h"
 
+#include "cmd/harvest.h"
 #include "cmd/lock_diff.h"
 #include "cmd/private.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
-static int open_env(struct cmd_context *ctx, const char *env, struct env_lock *e, struct diag *diag)
+static int open_env(struct cmd_context *ctx, const char *env, bool harvest, struct env_lock *e,
+	struct diag *diag)
 {
 	int r = cmd_env_path(ctx, env, &e->path, diag);
 
+	if (r == 0 && harvest)
+		r = harvest_first(ctx, &e->path, diag);
 	if (r == 0)
 		r = env_cfg_open(&e->path, &e->cfg, diag);
 	if (r == 0 && !e->path.root)
@@ -27,12 +30,13 @@ static int open_env(struct cmd_context *ctx, const char *env, struct env_lock *e
 	return r == 0 ? env_cfg_interpreter(ctx->store, &e->cfg, &e->py, diag) : r;
 }
 
-int env_lock_open(struct cmd_context *ctx, const char *env, struct env_lock *ret, struct diag *diag)
+int env_lock_open(struct cmd_context *ctx, const char *env, bool harvest, struct env_lock *ret,
+	struct diag *diag)
 {
 	int r;
 
 	*ret = (struct env_lock){.cfg = {.dir = -1}};
-	r = open_env(ctx, env, ret, diag);
+	r = open_env(ctx, env, harvest, ret, diag);
 	if (r < 0)
 		env_lock_free(ret);
 	return r;
@@ -71,36 +75,11 @@ static void report(const struct env_lock *e, const struct lock *new)
 	putchar('\n');
 }
 
-/* What stays as it was installed by who installed it, for the reason that it was. */
-static int keep_words(
-	struct store *s, const struct lock *old, struct synced *new, struct diag *diag)
-{
-	bool changed = false;
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && old && i < old->n; i++) {
-		const struct lock_line *l = &old->lines[i];
-		const struct lock_line *n = lock_find(new->lock, l->name);
-
-		if (!n || strcmp(n->version, l->version) != 0 ||
-			!digest_equal(&n->address, &l->address) || n->has_origin != l->has_origin ||
-			(n->has_origin && !digest_equal(&n->origin, &l->origin)))
-			continue;
-		r = lock_set(new->lock, l);
-		changed = true;
-	}
-	if (r == 0 && changed)
-		r = store_lock_put(s, new->lock, &new->id, diag);
-	return r;
-}
-
-int env_lock_switch(struct cmd_context *ctx, struct env_lock *e, struct synced *new,
+int env_lock_switch(struct cmd_context *ctx, struct env_lock *e, const struct synced *new,
 	enum compile_when when, struct diag *diag)
 {
-	int r = keep_words(ctx->store, e->lock, new, diag);
+	int r = cmd_note_root(ctx, e->path.root, diag);
 
-	if (r == 0)
-		r = cmd_note_root(ctx, e->path.root, diag);
 	if (r == 0 && !has(e, new))
 		r = env_cfg_switch(&e->cfg, &e->path, &new->id, diag);
 	if (r < 0)

@@ -16,14 +16,14 @@ struct env_lock {
 	struct lock *lock;	/* NULL: it has none, or one that nobody has any more */
 };
 
-/* -EINVAL: it lies in no root. */
-int env_lock_open(
-	struct cmd_context *ctx, const char *env, struct env_lock *ret, struct diag *diag);
+/* `harvest`: what was just installed into it is in the lock first, see harvest_first(). -EINVAL: it
+ * lies in no root. */
+int env_lock_open(struct cmd_context *ctx, const char *env, bool harvest, struct env_lock *ret,
+	struct diag *diag);
 void env_lock_free(struct env_lock *e);
-/* Gives it the new lock in one step, tells a person the difference, and has bytecode made of what
- * is new. A line of the same distribution keeps what it had behind the address: who installed it,
- * and whether it was asked for. Where the environment has that lock already it is not touched. */
-int env_lock_switch(struct cmd_context *ctx, struct env_lock *e, struct synced *new,
+/* Gives it the new lock in one step, tells a person the difference, and has bytecode made of what is
+ * new. Where it has that lock already it is not touched. */
+int env_lock_switch(struct cmd_context *ctx, struct env_lock *e, const struct synced *new,
 	enum compile_when when, struct diag *diag);
 
 #endif

@@ -6,7 +6,6 @@
  */
 #include "cmd/resolve.h"
 
-#include "base/array.h"
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "cmd/index.h"

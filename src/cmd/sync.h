@@ -59,6 +59,7 @@ struct sync {
 /* sync_lock.c: with nothing read yet, and the end of it. */
 void sync_begin(struct sync *s, struct cmd_context *ctx, struct interpreter *py, enum index_asker asker);
 void sync_end(struct sync *s);
+size_t sync_tell_faults(const struct sync *s); /* a person is told each line of faults; how many */
 
 /* sync_read.c: the file's bytes become wants. -EINVAL: faults tells what can not be had. */
 int sync_read(struct sync *s, struct diag *diag);

@@ -30,8 +30,7 @@ static int question(const struct sync *s, const struct lock *kept, struct str *o
 	return r == 0 && kept ? lock_format(kept, out) : r;
 }
 
-/* All that fails is told, so that a person need not find it one by one. */
-static size_t tell_faults(const struct sync *s)
+size_t sync_tell_faults(const struct sync *s)
 {
 	size_t n = 0;
 
@@ -39,6 +38,14 @@ static size_t tell_faults(const struct sync *s)
 		cmd_fail("%.*s", (int)strcspn(p, "\n"), p);
 		n++;
 	}
+	return n;
+}
+
+/* All that fails is told, so that a person need not find it one by one. */
+static size_t tell_faults(const struct sync *s)
+{
+	size_t n = sync_tell_faults(s);
+
 	for (size_t i = 0; i < s->wants.n; i++) {
 		const struct want *w = &s->wants.list[i];
 		char name[300];

@@ -228,15 +228,12 @@ static int wait_command(pid_t pid, const sigset_t *signals)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-static int run(const struct throwaway *t, char *const *argv, int to_guard, int *ret_status,
-	struct diag *diag)
+static int run(
+	const char *path, char *const *argv, int to_guard, int *ret_status, struct diag *diag)
 {
-	auto_free char *path = NULL;
 	sigset_t signals, old;
 	pid_t pid;
 
-	if (asprintf(&path, "%s/" RUN_DIR "/%s", t->root, t->name) < 0)
-		return path = NULL, -ENOMEM;
 	sigemptyset(&signals);
 	for (const int *s = (const int[]){SIGCHLD, SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1,
 		     SIGUSR2, 0};
@@ -287,7 +284,7 @@ int throwaway_run(struct cmd_context *ctx, const struct interpreter *py, const s
 		if (r == 0)
 			r = write_cfg(&t, &text, diag);
 		if (r == 0)
-			r = run(&t, argv, to_guard, ret_status, diag);
+			r = run(path, argv, to_guard, ret_status, diag);
 		remove_run(t.runs, t.name);
 		if (to_guard >= 0 && write(to_guard, &done, sizeof done) < 0)
 			cleanup_close(&to_guard); /* it finds nothing */

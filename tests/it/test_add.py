@@ -48,6 +48,14 @@ def test_what_is_there_stays_where_it_can(venvfs, x, index, small_wheels, asker)
     assert r.stdout == f"{x}: 3 distributions, as before\n"
 
 
+def test_what_was_only_needed_is_asked_for(venvfs, x, index, small_wheels):
+    index.add(small_wheels("app", requires=["low"]), small_wheels("low"))
+    venvfs("add", "x", "app")
+    assert not lines(venvfs)["low"]["requested"]
+    venvfs("add", "x", "low")
+    assert lines(venvfs)["low"]["requested"] and has(venvfs) == {"app": "1.0", "low": "1.0"}
+
+
 def test_upgrade_is_of_what_is_named(venvfs, x, index, small_wheels, asker):
     for v in ("1.0", "2.0"):
         index.add(small_wheels("low", v), small_wheels("app", v, requires=["low"]))
