@@ -100,6 +100,7 @@ int view_open(
 	struct view *v, uint64_t ino, int flags, const struct caller *who, struct view_open *ret)
 {
 	struct inode *i;
+	bool made;
 	int r;
 
 	*ret = (struct view_open){.keep_cache = true};
@@ -114,12 +115,17 @@ int view_open(
 		return -ESTALE;
 	pthread_rwlock_rdlock(&v->lock);
 	inode_lock(i);
+	made = i->kind == INODE_GENERATED && !i->text.p;
 	r = open_inode(v, i, flags, who, ret);
 	inode_unlock(i);
 	pthread_rwlock_unlock(&v->lock);
-	if (r == 0)
-		inode_ref(v->inodes, i);
-	return r;
+	if (r < 0)
+		return r;
+	inode_ref(v->inodes, i);
+	/* or it would be read as long as an earlier text was, or from that one's pages */
+	if (made)
+		events_wait(v->events);
+	return 0;
 }
 
 int view_flush(struct view *v, uint64_t ino, const struct caller *who)
@@ -136,7 +142,7 @@ int view_flush(struct view *v, uint64_t ino, const struct caller *who)
 void view_release(struct view *v, uint64_t ino)
 {
 	struct inode *i = inode_is_store(ino) ? NULL : inode_get(v->inodes, ino);
-	bool last, other = false;
+	bool last;
 
 	if (!i)
 		return;
@@ -150,11 +156,10 @@ void view_release(struct view *v, uint64_t ino)
 	/* of a pyvenv.cfg that another took the place of, nobody could make it again */
 	if (last && i->kind == INODE_GENERATED && !i->unlinked) {
 		str_free(&i->text);
-		other = i->size < 0; /* it would read otherwise now */
+		if (i->size < 0) /* it would read otherwise now */
+			events_inval(v->events, i->id);
 	}
 	inode_unlock(i);
-	if (other)
-		events_inval(v->events, i->id);
 	if (last && i->kind == INODE_DRAFT) {
 		draft_publish(v, i, &(struct caller){.uid = v->uid, .gid = v->gid});
 		pthread_rwlock_wrlock(&v->lock);

@@ -86,8 +86,8 @@ static void switch_child(struct switching *s, struct inode *dir, struct inode *i
 		i->size = -1;
 		if (!i->n_open)
 			str_free(&i->text);
-		inode_unlock(i);
 		events_inval(v->events, i->id);
+		inode_unlock(i);
 		return;
 	}
 	if (i->kind == INODE_LAZY && m.what == NAME_LOWER && m.lower->type == LOWER_FILE &&

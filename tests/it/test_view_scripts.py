@@ -3,7 +3,9 @@
 
 import os
 import subprocess
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from twins import demo_wheels
@@ -189,20 +191,36 @@ def test_s10_pips_names(venvfs, mount, root, tmp_path, pythons, version):
 
 
 def test_a_script_that_is_open_while_its_environment_moves(make, root):
-    """It is read to the end that it had; who opens it when it was closed sees the new path. The kernel tells
-    of the close a little later."""
-    env = make("x")
-    with open(env / "bin/demo-gui") as f:
-        first = f.read()
-        assert f"{env}/bin/python" in first
-        env.rename(root / "longer")
-        assert os.fstat(f.fileno()).st_size == len(first.encode())
-        assert f.seek(0) == 0 and f.read() == first
-    new = first.replace(str(env), str(root / "longer"))
-    for _ in range(200):
-        text = (root / "longer" / "bin/demo-gui").read_text()
-        assert text in (first, new)
-        if text == new:
-            break
-        time.sleep(0.05)
-    assert text == new
+    """It is read to the end that it had; who opens it when it was closed sees the new path, and never something
+    between the two. The kernel tells of the close a little later, and is told of the new text a little later:
+    most of all while another environment moves, whose scripts it is told of too."""
+    old, new = make("x"), root / "longer"
+    stop = threading.Event()
+
+    def move(here, there):
+        while not stop.is_set():
+            for p in (here / "bin").iterdir():
+                p.lstat()
+            here.rename(there)
+            here, there = there, here
+
+    with ThreadPoolExecutor() as pool:
+        moving = pool.submit(move, make("y"), root / "z")
+        try:
+            for _ in range(500):
+                with open(old / "bin/demo-gui") as f:
+                    before = f.read()
+                    assert f"{old}/bin/python" in before
+                    old.rename(new)
+                    assert os.fstat(f.fileno()).st_size == len(before.encode())
+                    assert f.seek(0) == 0 and f.read() == before
+                after = before.replace(str(old), str(new))
+                end = time.monotonic() + 30
+                text = before
+                while text == before and time.monotonic() < end:
+                    text = (new / "bin/demo-gui").read_text()
+                assert text == after
+                old, new = new, old
+        finally:
+            stop.set()
+        moving.result()

@@ -225,7 +225,7 @@ def test_all_at_once(venvfs, ready, mounts, root, tmp_path):
             self.both("link", lambda p, q: os.link(p, q, follow_symlinks=False), source, target)
 
     def work(seed):
-        walk = Walk(Alone(sides.ours, sides.ours), seed)
+        walk = Walk(Alone(sides.ours, sides.ours), seed, racing=True)
         try:
             while not stop.is_set():
                 try:
