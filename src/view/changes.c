@@ -40,15 +40,12 @@ static int walk(struct reading *k, struct pair *at);
 static int add(struct reading *k, enum change_kind kind, const struct lower_entry *e, bool dir)
 {
 	struct changes *c = k->ret;
-	bool owned = e && (e->type == LOWER_FILE ||
-				  (e->type == LOWER_GENERATED && e->generated != GEN_ACTIVATE &&
-					  e->generated != GEN_GITIGNORE));
 	char *path;
 
 	if (array_grow(c->p, c->cap, c->n + 1) < 0 ||
 		asprintf(&path, "%s%s", k->path.p, dir ? "/" : "") < 0)
 		return -ENOMEM;
-	c->p[c->n++] = (struct change){path, kind, owned ? (int)e->dist : -1};
+	c->p[c->n++] = (struct change){path, kind, (int)lower_owner(e)};
 	return 0;
 }
 

@@ -40,7 +40,7 @@ static int refuse(struct reading *k, const char *path, const char *why)
 	return diag_set(k->diag, -EINVAL, "%s: %s", path, why);
 }
 
-const struct lower_entry *crop_lower(const struct field_of *f, const char *path)
+const struct lower_entry *crop_shown(const struct field_of *f, const char *path)
 {
 	const char *base = path_base(path);
 	auto_free char *dir = strndup(path, (size_t)(base - path));
@@ -48,9 +48,16 @@ const struct lower_entry *crop_lower(const struct field_of *f, const char *path)
 	struct lower_dir *d = NULL;
 
 	if (!dir || !held_lower_shows(f->held, path) || lower_walk(f->lower, dir, &d) < 0 || !d ||
-		lower_lookup(f->lower, d, base, &e) < 0 || !e || e->type != LOWER_FILE)
+		lower_lookup(f->lower, d, base, &e) < 0)
 		return NULL;
 	return e;
+}
+
+const struct lower_entry *crop_lower(const struct field_of *f, const char *path)
+{
+	const struct lower_entry *e = crop_shown(f, path);
+
+	return e && e->type == LOWER_FILE ? e : NULL;
 }
 
 /* A small regular file that shows, private or not. -ENOENT */

@@ -55,7 +55,8 @@ void crop_free(struct crop *c);
  * it. Fills the digests and the line's address. -EINVAL: the bytes are not what RECORD says. */
 int crop_store(const struct field_of *f, struct crop *c, struct ingest *in, struct diag *diag);
 
-/* The lower tree's file that shows under this path, or NULL. */
+/* What the lower tree has under this path, if it shows there, or NULL; crop_lower(): the same of its files. */
+const struct lower_entry *crop_shown(const struct field_of *f, const char *path);
 const struct lower_entry *crop_lower(const struct field_of *f, const char *path);
 
 /* Whether RECORD of the crop names this path. */

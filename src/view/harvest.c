@@ -13,6 +13,7 @@
 #include "py/scheme.h"
 #include "view/crop.h"
 #include "view/plan.h"
+#include "view/scripts.h"
 #include "view/state.h"
 
 #include <fcntl.h>
@@ -172,32 +173,77 @@ static int read_crops(struct harvesting *k)
 	return r;
 }
 
+/* Whether DIR/NAME is of distribution `index`, and shows. */
+static int shows(struct harvesting *k, size_t index, uint8_t tree, const char *name, bool *ret)
+{
+	struct field_of f = field(k);
+	auto_str struct str path = {0};
+	int r = scheme_dir(lower_interpreter(k->lower), tree,
+		lower_dist(k->lower, index)->manifest->name, &path);
+
+	if (r == 0)
+		r = str_addf(&path, "%s%s", path.len ? "/" : "", name);
+	if (r == 0 && lower_owner(crop_shown(&f, path.p)) == (int64_t)index)
+		*ret = true;
+	return r;
+}
+
+/* Its .dist-info has generated files too, which no manifest names. */
+static int info_shows(struct harvesting *k, size_t index, bool *ret)
+{
+	const struct manifest *m = lower_dist(k->lower, index)->manifest;
+	auto_str struct str path = {0};
+	struct lower_dir *d = NULL;
+	int r = scheme_dir(lower_interpreter(k->lower), TREE_SITE, m->name, &path);
+
+	if (r == 0)
+		r = str_addf(&path, "/%s", m->info);
+	if (r == 0)
+		r = lower_walk(k->lower, path.p, &d);
+	if (r == 0 && d)
+		r = lower_load(k->lower, d);
+	for (size_t i = 0; r == 0 && d && !*ret && i < d->n; i++) {
+		auto_str struct str name = {0};
+
+		r = str_addf(&name, "%s/%s", m->info, d->entries[i].name);
+		if (r == 0)
+			r = shows(k, index, TREE_SITE, name.p, ret);
+	}
+	return r;
+}
+
+static int scripts_show(struct harvesting *k, size_t index, bool *ret)
+{
+	const struct manifest *m = lower_dist(k->lower, index)->manifest;
+	struct script_names versions;
+	int r = 0;
+
+	script_names_init(lower_interpreter(k->lower), &versions);
+	for (size_t i = 0; r == 0 && !*ret && i < m->n_entry_points; i++) {
+		const char *names[SCRIPT_NAMES_MAX];
+		size_t n = script_names_of(&versions, m, i, names);
+
+		for (size_t j = 0; r == 0 && !*ret && j < n; j++)
+			r = shows(k, index, TREE_BIN, names[j], ret);
+	}
+	return r;
+}
+
 /* Nothing of it shows any more, nor can come back by a directory that was renamed. */
 static int is_hidden(struct harvesting *k, size_t index, bool *ret)
 {
-	struct interpreter *py = lower_interpreter(k->lower);
-	struct dist *d = lower_dist(k->lower, index);
-	const struct manifest *m = d->manifest;
-	struct field_of f = field(k);
+	const struct manifest *m = lower_dist(k->lower, index)->manifest;
+	bool shown = k->held.redirects || !m->n_entries;
+	int r = 0;
 
-	*ret = false;
-	if (k->held.redirects || !m->n_entries)
-		return 0;
-	for (size_t i = 0; i < m->n_entries; i++) {
-		auto_str struct str path = {0};
-		const struct lower_entry *e;
-		int r = scheme_dir(py, m->entries[i].tree, m->name, &path);
-
-		if (r == 0)
-			r = str_addf(&path, "%s%s", path.len ? "/" : "", m->entries[i].path);
-		if (r < 0)
-			return r;
-		e = crop_lower(&f, path.p);
-		if (e && e->file_dist == d)
-			return 0;
-	}
-	*ret = true;
-	return 0;
+	for (size_t i = 0; r == 0 && !shown && i < m->n_entries; i++)
+		r = shows(k, index, m->entries[i].tree, m->entries[i].path, &shown);
+	if (r == 0 && !shown)
+		r = info_shows(k, index, &shown);
+	if (r == 0 && !shown)
+		r = scripts_show(k, index, &shown);
+	*ret = !shown;
+	return r;
 }
 
 static const struct crop *crop_of(const struct harvesting *k, const char *name)
@@ -379,8 +425,7 @@ static int tidy_up(struct harvesting *k)
 
 static bool nothing_held(const struct held_table *t)
 {
-	return !t->temporaries &&
-	       (t->n == 0 || (t->n == 1 && strcmp(t->p[0].path, CFG_NAME) == 0));
+	return !t->temporaries && (t->n == 0 || (t->n == 1 && strcmp(t->p[0].path, CFG_NAME) == 0));
 }
 
 static int run(struct harvesting *k, struct diag *diag)

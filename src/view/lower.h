@@ -14,7 +14,7 @@
 #include "store/store.h"
 
 enum lower_type { LOWER_DIR, LOWER_FILE, LOWER_LINK, LOWER_GENERATED };
-enum generated {
+enum generated { /* of a distribution: what is in front of GEN_ACTIVATE */
 	GEN_ENTRY_POINT, /* of dist, index into its entry points */
 	GEN_SCRIPT,      /* a file of tree bin that begins "#!python": dist, entry */
 	GEN_RECORD, GEN_INSTALLER, GEN_REQUESTED, GEN_ORIGIN, /* in dist's .dist-info */
@@ -36,6 +36,14 @@ struct lower_entry {
 	struct lower_dir *dir;     /* DIR */
 	const char *target;        /* LINK */
 };
+
+/* Whose a file or generated file is: an index into the lower's distributions; -1: the environment's own, or none. */
+static inline int64_t lower_owner(const struct lower_entry *e)
+{
+	bool owned = e && (e->type == LOWER_FILE || (e->type == LOWER_GENERATED && e->generated < GEN_ACTIVATE));
+
+	return owned ? (int64_t)e->dist : -1;
+}
 
 struct lower_dir {
 	struct lower_dir *parent; /* NULL for the root */

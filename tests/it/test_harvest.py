@@ -177,6 +177,26 @@ def test_upgrade_and_uninstall(venvfs, mount, x, pip, wheel, tmp_path):
     assert "venvfs-lock = none" in (x / "pyvenv.cfg").read_text()
 
 
+@pytest.mark.parametrize("left", ["bin/rich", "bin/tool", "bin/plain.sh", "INSTALLER", "RECORD", "REQUESTED"])
+def test_the_last_file_of_a_distribution(venvfs, mount, x, pip, wheel, left):
+    """What shows by the lock shows as long as nobody removes it, also where all the rest was."""
+    pip(x, "install", "--no-compile", "rich")
+    venvfs("harvest", x)
+    files = [x / line.split(",")[0] if line.startswith("/") else site(x) / line.split(",")[0]
+             for line in (site(x) / "rich-1.0.dist-info/RECORD").read_text().splitlines()]
+    files += [site(x) / "rich-1.0.dist-info/RECORD"]
+    [last] = {p for p in files if str(p).endswith(left)}
+    for p in set(files) - {last}:
+        p.unlink()
+    before = last.read_bytes()
+    assert venvfs.json("harvest", x)["removed"] == [] and last.read_bytes() == before
+    mount.remount()
+    assert last.read_bytes() == before
+    last.unlink()
+    assert [d["name"] for d in venvfs.json("harvest", x)["removed"]] == ["rich"]
+    assert not last.exists() and "venvfs-lock = none" in (x / "pyvenv.cfg").read_text()
+
+
 def test_a_namespace_that_two_share(venvfs, mount, x, pip, tmp_path):
     for n in ("one", "two"):
         wheelmaker.make(tmp_path, n, files={f"ns/{n}.py": n, f"ns/both/{n}.py": n})
