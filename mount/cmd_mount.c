@@ -9,12 +9,11 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/mounts.h"
-#include "py/process.h"
 #include "mount/session.h"
+#include "py/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <limits.h>
 #include <poll.h>
 #include <string.h>
@@ -154,49 +153,43 @@ static void harvested(void *arg, const struct harvest *h)
 	cmd_compile_harvested(arg, h);
 }
 
+static int parse_harvest(void *arg, const char *value, struct diag *diag)
+{
+	return config_parse_harvest(value, arg) < 0
+		       ? diag_set(diag, -EINVAL, "seconds, up to a day, or no; not \"%s\"", value)
+		       : 0;
+}
+
 static int run_mount(struct cmd_context *ctx, int argc, char **argv)
 {
-	static const struct option longs[] = {
-		{"foreground", no_argument, NULL, 'f'},
-		{"read-only", no_argument, NULL, 'r'},
-		{"allow-other", no_argument, NULL, 'a'},
-		{"harvest", required_argument, NULL, 'h'},
-		{0},
-	};
 	struct session_options o = {.log_fd = -1,
 		.harvest_ns = ctx->config.harvest_ns,
 		.harvested = harvested,
 		.harvested_arg = ctx};
 	auto_close int lock = -1, log = -1;
 	auto_str struct str root = {0};
+	const struct cmd_option options[] = {
+		{"foreground", 'f', .flag = &o.foreground},
+		{"read-only", 'r', .flag = &o.read_only},
+		{"allow-other", .flag = &o.allow_other},
+		{"harvest", .take = parse_harvest, .arg = &o.harvest_ns},
+		{0},
+	};
+	int first = cmd_options(&cmd_mount, options, argc, argv), r;
 	struct diag diag = {0};
 	struct store *store;
-	int c, r;
 
-	while ((c = getopt_long(argc, argv, "fr", longs, NULL)) != -1) {
-		if (c == 'f')
-			o.foreground = true;
-		else if (c == 'r')
-			o.read_only = true;
-		else if (c == 'a')
-			o.allow_other = true;
-		else if (c == 'h' && config_parse_harvest(optarg, &o.harvest_ns) < 0)
-			return cmd_usage(&cmd_mount,
-				"--harvest takes seconds, up to a day, or no; not \"%s\"", optarg);
-		else if (c == 'h')
-			continue;
-		else
-			return cmd_usage(&cmd_mount, "unknown option");
-	}
-	if (argc - optind > 1)
+	if (first < 0)
+		return -first;
+	if (argc - first > 1)
 		return cmd_usage(&cmd_mount, "one directory at most");
 	store = cmd_store(ctx);
 	if (!store)
 		return 1;
-	r = root_path(ctx, argv[optind], &root);
+	r = root_path(ctx, argv[first], &root);
 	if (r < 0)
 		return cmd_fail(
-			"%s: %s", argv[optind] ? argv[optind] : ctx->config.root, strerror(-r));
+			"%s: %s", argv[first] ? argv[first] : ctx->config.root, strerror(-r));
 	r = check_root(ctx, root.p, &diag);
 	if (r == 0)
 		r = clear_dead(root.p, &diag);
@@ -227,9 +220,11 @@ const struct cmd cmd_mount = {
 		"  -r, --read-only    nothing can be changed; a warm environment asks the daemon "
 		"nothing\n"
 		"      --harvest SECONDS\n"
-		"                     how long an environment is left alone before what was installed "
+		"                     how long an environment is left alone before what was "
+		"installed "
 		"into it\n"
-		"                     moves into the store (default 2; no: only by `venvfs harvest`)\n"
+		"                     moves into the store (default 2; no: only by `venvfs "
+		"harvest`)\n"
 		"      --allow-other  let other users in (needs user_allow_other in "
 		"/etc/fuse.conf)\n"
 		"\n"
@@ -266,18 +261,18 @@ static int run_umount(struct cmd_context *ctx, int argc, char **argv)
 {
 	auto_str struct str root = {0};
 	auto_close int daemon = -1;
+	int first = cmd_options(&cmd_umount, NULL, argc, argv), r;
 	struct diag diag = {0};
 	bool dead;
-	int r;
 
-	if (getopt(argc, argv, "") != -1)
-		return cmd_usage(&cmd_umount, "unknown option");
-	if (argc - optind > 1)
+	if (first < 0)
+		return -first;
+	if (argc - first > 1)
 		return cmd_usage(&cmd_umount, "one directory at most");
-	r = root_path(ctx, argv[optind], &root);
+	r = root_path(ctx, argv[first], &root);
 	if (r < 0)
 		return cmd_fail(
-			"%s: %s", argv[optind] ? argv[optind] : ctx->config.root, strerror(-r));
+			"%s: %s", argv[first] ? argv[first] : ctx->config.root, strerror(-r));
 	if (!is_mounted(root.p))
 		return cmd_fail("%s: is not mounted", root.p);
 	dead = mounts_is_dead(root.p);

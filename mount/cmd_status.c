@@ -9,7 +9,6 @@
 #include "base/mounts.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/xattr.h>
@@ -112,17 +111,14 @@ static int show(void *arg, const char *root)
 
 static int run(struct cmd_context *ctx, int argc, char **argv)
 {
-	static const struct option longs[] = {{"json", no_argument, NULL, 'j'}, {0}};
 	struct listing l = {0};
-	int c, r;
+	const struct cmd_option options[] = {{"json", .flag = &l.json}, {0}};
+	int first = cmd_options(&cmd_status, options, argc, argv), r;
 
 	(void)ctx;
-	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
-		if (c != 'j')
-			return cmd_usage(&cmd_status, "unknown option");
-		l.json = true;
-	}
-	if (optind < argc)
+	if (first < 0)
+		return -first;
+	if (first < argc)
 		return cmd_usage(&cmd_status, "no arguments are taken");
 	if (l.json)
 		putchar('[');

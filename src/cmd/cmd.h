@@ -35,6 +35,22 @@ extern const struct cmd cmd_python, cmd_upgrade;
 int cmd_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));                          /* 1 */
 int cmd_usage(const struct cmd *cmd, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* 2 */
 
+/* A row of the table of a command's options, which ends with a row without a name. One of `flag`, `text` and
+ * `take` says where it goes; with the latter two it wants a value. */
+struct cmd_option {
+	const char *name;  /* "python": --python */
+	char letter;	   /* 'p': also -p; 0: none */
+	bool *flag;	   /* set to true */
+	const char **text; /* the value as it stands in argv; the last one counts */
+	int (*take)(void *arg, const char *value, struct diag *diag); /* -EINVAL: no such value, by diag; -errno */
+	void *arg;
+};
+/* Reads the options wherever they stand before "--", and moves the operands behind them: the index of the first.
+ * Negative: a person was told, and the command ends with the exit code -r. `options` NULL: it has none. */
+int cmd_options(const struct cmd *cmd, const struct cmd_option *options, int argc, char **argv);
+/* The same up to the first operand: what follows is another program's. */
+int cmd_options_before(const struct cmd *cmd, const struct cmd_option *options, int argc, char **argv);
+
 /* "1 wheel", "2 wheels" */
 static inline const char *plural(size_t n)
 {

@@ -10,7 +10,6 @@
 #include "cmd/resolve.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <string.h>
 
 static bool named(const char *names, const char *name)
@@ -95,8 +94,9 @@ static int add(struct cmd_context *ctx, const char *env, struct resolve_request 
 	return r;
 }
 
-static int add_file(struct resolve_request *q, const char *path, struct diag *diag)
+static int add_file(void *arg, const char *path, struct diag *diag)
 {
+	struct resolve_request *q = arg;
 	char *real = realpath(path, NULL);
 	char **more;
 
@@ -114,50 +114,30 @@ static int add_file(struct resolve_request *q, const char *path, struct diag *di
 
 static int run(struct cmd_context *ctx, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"requirement", required_argument, NULL, 'r'},
-		{"upgrade", no_argument, NULL, 'U'},
-		{"no-deps", no_argument, NULL, 'd'},
-		{"compile", no_argument, NULL, 'c'},
-		{"no-compile", no_argument, NULL, 'n'},
-		{"ask", required_argument, NULL, 'a'},
-		{NULL, 0, NULL, 0},
-	};
-	enum compile_when when = COMPILE_LATER;
 	struct resolve_request q = {.asker = ASK_BEST};
+	bool upgrade = false, now = false, never = false;
+	const struct cmd_option options[] = {
+		{"requirement", 'r', .take = add_file, .arg = &q},
+		{"upgrade", 'U', .flag = &upgrade},
+		{"no-deps", .flag = &q.no_deps},
+		{"compile", .flag = &now},
+		{"no-compile", .flag = &never},
+		{"ask", .take = index_asker_parse, .arg = &q.asker},
+		{0},
+	};
+	int first = cmd_options(&cmd_add, options, argc, argv), r = 0;
 	struct diag diag = {0};
-	bool upgrade = false;
-	int c, r = 0;
 
-	optind = 0;
-	opterr = 0;
-	while (r == 0 && (c = getopt_long(argc, argv, "r:U", options, NULL)) != -1) {
-		if (c == 'r')
-			r = add_file(&q, optarg, &diag);
-		else if (c == 'U')
-			upgrade = true;
-		else if (c == 'd')
-			q.no_deps = true;
-		else if (c == 'c')
-			when = COMPILE_NOW;
-		else if (c == 'n')
-			when = COMPILE_NEVER;
-		else if (c == 'a' && index_asker_parse(optarg, &q.asker) == 0)
-			;
-		else
-			return cmd_usage(
-				&cmd_add, "%s is no option, or lacks its value", argv[optind - 1]);
-	}
-	if (r == 0 && (optind == argc || (optind + 1 == argc && !q.n_files))) {
-		resolve_free(&q);
-		return cmd_usage(&cmd_add, "an environment and a requirement are wanted");
-	}
-	for (int i = optind + 1; r == 0 && i < argc; i++)
+	if (first < 0)
+		r = -first;
+	else if (first == argc || (first + 1 == argc && !q.n_files))
+		r = cmd_usage(&cmd_add, "an environment and a requirement are wanted");
+	for (int i = first + 1; r == 0 && i < argc; i++)
 		r = resolve_add(&q, argv[i], &diag);
 	if (r == 0 && !cmd_store(ctx))
 		r = 1;
 	else if (r == 0)
-		r = add(ctx, argv[optind], &q, upgrade, when, &diag);
+		r = add(ctx, argv[first], &q, upgrade, compile_asked(now, never), &diag);
 	resolve_free(&q);
 	return r < 0 ? cmd_fail("%s", diag_text(&diag, r)) : r;
 }

@@ -9,7 +9,6 @@
 #include "cmd/harvest.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 
 static int adopt(struct cmd_context *ctx, const char *env, struct diag *diag)
@@ -45,14 +44,13 @@ static int adopt(struct cmd_context *ctx, const char *env, struct diag *diag)
 
 static int run(struct cmd_context *ctx, int argc, char **argv)
 {
-	static const struct option longs[] = {{0}};
-	int failed = 0;
+	int first = cmd_options(&cmd_adopt, NULL, argc, argv), failed = 0;
 
-	if (getopt_long(argc, argv, "", longs, NULL) != -1)
-		return cmd_usage(&cmd_adopt, "unknown option");
-	if (optind == argc)
+	if (first < 0)
+		return -first;
+	if (first == argc)
 		return cmd_usage(&cmd_adopt, "which environment?");
-	for (int i = optind; i < argc; i++) {
+	for (int i = first; i < argc; i++) {
 		struct diag diag = {0};
 		int r = adopt(ctx, argv[i], &diag);
 

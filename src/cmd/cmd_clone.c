@@ -66,14 +66,10 @@ static int clone(struct cmd_context *ctx, const char *from, const char *to, stru
 static int run(struct cmd_context *ctx, int argc, char **argv)
 {
 	struct diag diag = {0};
-	int first = 1, r;
+	int first = cmd_options(&cmd_clone, NULL, argc, argv), r;
 
-	if (argc > 1 && strcmp(argv[1], "--") == 0)
-		first = 2;
-	else
-		for (int i = 1; i < argc; i++)
-			if (argv[i][0] == '-')
-				return cmd_usage(&cmd_clone, "%s is no option", argv[i]);
+	if (first < 0)
+		return -first;
 	if (argc - first != 2)
 		return cmd_usage(&cmd_clone, "an environment and the name of its clone are wanted");
 	r = clone(ctx, argv[first], argv[first + 1], &diag);

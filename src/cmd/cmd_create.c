@@ -7,7 +7,6 @@
 #include "cmd/creation.h"
 
 #include <ctype.h>
-#include <getopt.h>
 #include <string.h>
 
 static int is_mount(void *root, const char *path)
@@ -21,8 +20,11 @@ struct seed_names {
 };
 
 /* "pip wheel", "pip,wheel", "pip>=24,<25": a comma in front of a comparison is part of it. */
-static int add_seeds(const char *list, struct seed_names *names)
+static int add_seeds(void *arg, const char *list, struct diag *diag)
 {
+	struct seed_names *names = arg;
+
+	(void)diag;
 	while (*list) {
 		const char *end;
 
@@ -52,101 +54,42 @@ static bool has_pip(const struct seed_names *names)
 	return false;
 }
 
-enum {
-	PROMPT = 256,
-	SYSTEM,
-	SYMLINKS,
-	COPIES,
-	CLEAR,
-	UPGRADE,
-	DEPS,
-	NO_PIP,
-	NO_IGNORE,
-	SEED,
-	FROM
-};
-
-static const struct option long_options[] = {
-	{"python", required_argument, NULL, 'p'},
-	{"prompt", required_argument, NULL, PROMPT},
-	{"system-site-packages", no_argument, NULL, SYSTEM},
-	{"symlinks", no_argument, NULL, SYMLINKS},
-	{"copies", no_argument, NULL, COPIES},
-	{"clear", no_argument, NULL, CLEAR},
-	{"upgrade", no_argument, NULL, UPGRADE},
-	{"upgrade-deps", no_argument, NULL, DEPS},
-	{"without-pip", no_argument, NULL, NO_PIP},
-	{"without-scm-ignore-files", no_argument, NULL, NO_IGNORE},
-	{"seed", required_argument, NULL, SEED},
-	{"from", required_argument, NULL, FROM},
-	{NULL, 0, NULL, 0},
-};
-
-/* 0, or the exit code. */
+/* The index of the first operand; negative: the exit code is -r, and a person was told. */
 static int parse(int argc, char **argv, struct creation *k, struct seed_names *seeds)
 {
 	struct cfg_options *o = &k->options;
-	int c;
+	const struct cmd_option options[] = {
+		{"python", 'p', .text = &k->python},
+		{"prompt", .text = &o->prompt},
+		{"system-site-packages", .flag = &o->system_site},
+		{"symlinks", .flag = &k->symlinks},
+		{"copies", .flag = &o->copies},
+		{"clear", .flag = &o->clear},
+		{"upgrade", .flag = &o->upgrade},
+		{"upgrade-deps", .flag = &o->upgrade_deps},
+		{"without-pip", .flag = &o->without_pip},
+		{"without-scm-ignore-files", .flag = &o->without_ignore},
+		{"seed", .take = add_seeds, .arg = seeds},
+		{"from", .text = &k->from},
+		{0},
+	};
+	int first = cmd_options(&cmd_create, options, argc, argv);
 
-	optind = 0;
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, "p:", long_options, NULL)) != -1) {
-		switch (c) {
-		case 'p':
-			k->python = optarg;
-			break;
-		case PROMPT:
-			o->prompt = optarg;
-			break;
-		case SYSTEM:
-			o->system_site = true;
-			break;
-		case SYMLINKS:
-			k->symlinks = true;
-			break;
-		case COPIES:
-			o->copies = true;
-			break;
-		case CLEAR:
-			o->clear = true;
-			break;
-		case UPGRADE:
-			o->upgrade = true;
-			break;
-		case DEPS:
-			o->upgrade_deps = true;
-			break;
-		case NO_PIP:
-			o->without_pip = true;
-			break;
-		case NO_IGNORE:
-			o->without_ignore = true;
-			break;
-		case SEED:
-			if (add_seeds(optarg, seeds) < 0)
-				return cmd_fail("out of memory");
-			break;
-		case FROM:
-			k->from = optarg;
-			break;
-		default:
-			return cmd_usage(&cmd_create, "%s is no option, or lacks its value",
-				argv[optind - 1]);
-		}
-	}
-	if (optind == argc)
-		return cmd_usage(&cmd_create, "the name or path of an environment is wanted");
+	if (first < 0)
+		return first;
+	if (first == argc)
+		return -cmd_usage(&cmd_create, "the name or path of an environment is wanted");
 	if (k->symlinks && o->copies)
-		return cmd_usage(&cmd_create, "--symlinks and --copies exclude each other");
+		return -cmd_usage(&cmd_create, "--symlinks and --copies exclude each other");
 	if (o->without_pip && seeds->n)
-		return cmd_usage(&cmd_create, "--without-pip and --seed exclude each other");
+		return -cmd_usage(&cmd_create, "--without-pip and --seed exclude each other");
 	if (o->without_pip && o->upgrade_deps)
-		return cmd_usage(
+		return -cmd_usage(
 			&cmd_create, "--without-pip and --upgrade-deps exclude each other");
 	if (o->upgrade && o->clear) /* venv's exit code */
-		return cmd_fail("--upgrade and --clear exclude each other: one keeps what is "
-				"there, the other removes it");
-	return 0;
+		return -cmd_fail("--upgrade and --clear exclude each other: one keeps what is "
+				 "there, the other removes it");
+	return first;
 }
 
 static int run(struct cmd_context *ctx, int argc, char **argv)
@@ -154,7 +97,7 @@ static int run(struct cmd_context *ctx, int argc, char **argv)
 	struct seed_names seeds = {0};
 	auto_free char *root = NULL;
 	struct creation k = {0};
-	int code = parse(argc, argv, &k, &seeds);
+	int first = parse(argc, argv, &k, &seeds), code = first < 0 ? -first : 0;
 	bool wrong;
 
 	k.seeds = seeds.p;
@@ -164,7 +107,7 @@ static int run(struct cmd_context *ctx, int argc, char **argv)
 	if (code == 0 && !cmd_store(ctx))
 		code = 1;
 	wrong = code != 0;
-	for (int i = optind; !wrong && !k.failed && i < argc; i++) {
+	for (int i = first; !wrong && !k.failed && i < argc; i++) {
 		struct diag diag = {0};
 		int r = creation_make(ctx, &k, argv[i], &root, &diag);
 

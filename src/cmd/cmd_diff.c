@@ -16,7 +16,6 @@
 #include "view/materialize.h"
 
 #include <fcntl.h>
-#include <getopt.h>
 #include <string.h>
 
 enum { RECORD_MAX = 64 * 1024 * 1024, METADATA_MAX = 16 * 1024 * 1024 };
@@ -325,24 +324,19 @@ static void diff_free(struct diff *d)
 
 static int run(struct cmd_context *ctx, int argc, char **argv)
 {
-	static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {0}};
 	struct diff d = {.upper = -1};
 	struct diag diag = {0};
 	bool json = false;
-	int c, r;
+	const struct cmd_option options[] = {{"json", .flag = &json}, {0}};
+	int first = cmd_options(&cmd_diff, options, argc, argv), r;
 
-	optind = 0;
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (c != 'j')
-			return cmd_usage(&cmd_diff, "%s is no option", argv[optind - 1]);
-		json = true;
-	}
-	if (argc - optind != 1)
+	if (first < 0)
+		return -first;
+	if (argc - first != 1)
 		return cmd_usage(&cmd_diff, "the name or path of one environment is wanted");
 	if (!cmd_store(ctx))
 		return 1;
-	r = read_diff(ctx, argv[optind], &d, &diag);
+	r = read_diff(ctx, argv[first], &d, &diag);
 	if (r == 0 && json)
 		r = print_json(&d);
 	else if (r == 0)

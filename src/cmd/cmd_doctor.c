@@ -11,7 +11,6 @@
 #include "base/json.h"
 
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -197,19 +196,14 @@ static void doctor_free(struct doctor *d)
 
 static int run(struct cmd_context *ctx, int argc, char **argv)
 {
-	static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {0}};
 	struct doctor d = {.ctx = ctx};
 	bool json = false, bad = false;
-	int c, r = 0;
+	const struct cmd_option options[] = {{"json", .flag = &json}, {0}};
+	int first = cmd_options(&cmd_doctor, options, argc, argv), r = 0;
 
-	optind = 0;
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (c != 'j')
-			return cmd_usage(&cmd_doctor, "%s is no option", argv[optind - 1]);
-		json = true;
-	}
-	if (optind < argc)
+	if (first < 0)
+		return -first;
+	if (first < argc)
 		return cmd_usage(&cmd_doctor, "no arguments are taken");
 	examine(&d);
 	for (size_t i = 0; i < d.n; i++)

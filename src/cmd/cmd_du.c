@@ -12,7 +12,6 @@
 #include "cmd/env_cfg.h"
 #include "cmd/holdings.h"
 
-#include <getopt.h>
 #include <string.h>
 
 struct row {
@@ -251,22 +250,17 @@ static int print_json(const struct table *t)
 
 static int run(struct cmd_context *ctx, int argc, char **argv)
 {
-	static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {0}};
 	struct table t = {0};
 	struct diag diag = {0};
 	bool json = false;
-	int c, r;
+	const struct cmd_option options[] = {{"json", .flag = &json}, {0}};
+	int first = cmd_options(&cmd_du, options, argc, argv), r;
 
-	optind = 0;
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (c != 'j')
-			return cmd_usage(&cmd_du, "%s is no option", argv[optind - 1]);
-		json = true;
-	}
+	if (first < 0)
+		return -first;
 	if (!cmd_store(ctx))
 		return 1;
-	r = optind < argc ? add_named(ctx, &t, argv + optind, &diag) : add_all(ctx, &t, &diag);
+	r = first < argc ? add_named(ctx, &t, argv + first, &diag) : add_all(ctx, &t, &diag);
 	if (r == 0) {
 		t.sum = holdings_sum(&t.holdings);
 		if (json)

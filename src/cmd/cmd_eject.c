@@ -172,14 +172,10 @@ static int eject(struct cmd_context *ctx, const char *env, struct diag *diag)
 
 static int run(struct cmd_context *ctx, int argc, char **argv)
 {
-	int first = 1, failed = 0;
+	int first = cmd_options(&cmd_eject, NULL, argc, argv), failed = 0;
 
-	if (argc > 1 && strcmp(argv[1], "--") == 0)
-		first = 2;
-	else
-		for (int i = 1; i < argc; i++)
-			if (argv[i][0] == '-')
-				return cmd_usage(&cmd_eject, "%s is no option", argv[i]);
+	if (first < 0)
+		return -first;
 	if (first >= argc)
 		return cmd_usage(&cmd_eject, "the name or path of an environment is wanted");
 	if (!cmd_store(ctx))

@@ -13,7 +13,6 @@
 #include "cmd/seed.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <string.h>
 
 enum format { REQUIREMENTS, PYLOCK };
@@ -225,38 +224,40 @@ static int freeze(struct cmd_context *ctx, const char *env, enum format format, 
 	return r;
 }
 
+static int parse_format(void *arg, const char *name, struct diag *diag)
+{
+	enum format *format = arg;
+
+	if (strcmp(name, "pylock") == 0)
+		*format = PYLOCK;
+	else if (strcmp(name, "requirements") == 0)
+		*format = REQUIREMENTS;
+	else
+		return diag_set(diag, -EINVAL, "\"%s\" is neither requirements nor pylock", name);
+	return 0;
+}
+
 static int run(struct cmd_context *ctx, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"format", required_argument, NULL, 'f'},
-		{"all", no_argument, NULL, 'A'},
-		{"ask", required_argument, NULL, 'a'},
-		{NULL, 0, NULL, 0},
-	};
 	enum format format = REQUIREMENTS;
 	enum index_asker asker = ASK_BEST;
-	struct diag diag = {0};
 	bool all = false;
-	int c, r;
+	const struct cmd_option options[] = {
+		{"format", .take = parse_format, .arg = &format},
+		{"all", .flag = &all},
+		{"ask", .take = index_asker_parse, .arg = &asker},
+		{0},
+	};
+	int first = cmd_options(&cmd_freeze, options, argc, argv), r;
+	struct diag diag = {0};
 
-	optind = 0;
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (c == 'f' && strcmp(optarg, "pylock") == 0)
-			format = PYLOCK;
-		else if (c == 'f' && strcmp(optarg, "requirements") == 0)
-			format = REQUIREMENTS;
-		else if (c == 'A')
-			all = true;
-		else if (c != 'a' || index_asker_parse(optarg, &asker) < 0)
-			return cmd_usage(&cmd_freeze, "%s is no option, or lacks its value",
-				argv[optind - 1]);
-	}
-	if (argc - optind != 1)
+	if (first < 0)
+		return -first;
+	if (argc - first != 1)
 		return cmd_usage(&cmd_freeze, "an environment is wanted");
 	if (!cmd_store(ctx))
 		return 1;
-	r = freeze(ctx, argv[optind], format, all, asker, &diag);
+	r = freeze(ctx, argv[first], format, all, asker, &diag);
 	return r < 0 ? cmd_fail("%s", diag_text(&diag, r)) : r;
 }
 

@@ -5,7 +5,6 @@
 #include "cmd/harvest.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 
 static void add_list(
@@ -70,18 +69,15 @@ static int harvest_one(struct cmd_context *ctx, const char *env, bool json, stru
 
 static int run(struct cmd_context *ctx, int argc, char **argv)
 {
-	static const struct option longs[] = {{"json", no_argument, NULL, 'j'}, {0}};
 	bool json = false;
-	int c, failed = 0;
+	const struct cmd_option options[] = {{"json", .flag = &json}, {0}};
+	int first = cmd_options(&cmd_harvest, options, argc, argv), failed = 0;
 
-	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
-		if (c != 'j')
-			return cmd_usage(&cmd_harvest, "unknown option");
-		json = true;
-	}
-	if (optind == argc)
+	if (first < 0)
+		return -first;
+	if (first == argc)
 		return cmd_usage(&cmd_harvest, "which environment?");
-	for (int i = optind; i < argc; i++) {
+	for (int i = first; i < argc; i++) {
 		struct diag diag = {0};
 		int r = harvest_one(ctx, argv[i], json, &diag);
 

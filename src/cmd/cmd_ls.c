@@ -7,7 +7,6 @@
 #include "cmd/env_facts.h"
 #include "cmd/envs.h"
 
-#include <getopt.h>
 #include <string.h>
 
 struct row {
@@ -153,22 +152,17 @@ static int list(struct cmd_context *ctx, const char *dir, bool json)
 
 static int run(struct cmd_context *ctx, int argc, char **argv)
 {
-	static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {0}};
 	bool json = false;
-	int c;
+	const struct cmd_option options[] = {{"json", .flag = &json}, {0}};
+	int first = cmd_options(&cmd_ls, options, argc, argv);
 
-	optind = 0;
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (c != 'j')
-			return cmd_usage(&cmd_ls, "%s is no option", argv[optind - 1]);
-		json = true;
-	}
-	if (argc - optind > 1)
+	if (first < 0)
+		return -first;
+	if (argc - first > 1)
 		return cmd_usage(&cmd_ls, "one directory at most is wanted");
 	if (!cmd_store(ctx))
 		return 1;
-	return list(ctx, argv[optind], json);
+	return list(ctx, argv[first], json);
 }
 
 const struct cmd cmd_ls = {

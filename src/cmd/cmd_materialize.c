@@ -67,14 +67,10 @@ static int run(struct cmd_context *ctx, int argc, char **argv)
 	auto_str struct str dest = {0};
 	auto_close int upper = -1;
 	struct diag diag = {0};
-	int r, first = 1;
+	int first = cmd_options(&cmd_materialize, NULL, argc, argv), r;
 
-	if (argc > 1 && strcmp(argv[1], "--") == 0)
-		first = 2;
-	else
-		for (int i = 1; i < argc; i++)
-			if (argv[i][0] == '-')
-				return cmd_usage(&cmd_materialize, "unknown option %s", argv[i]);
+	if (first < 0)
+		return -first;
 	if (argc - first != 2 || !*argv[first] || !*argv[first + 1])
 		return cmd_usage(&cmd_materialize, "an environment and a directory are wanted");
 	if (!cmd_store(ctx))

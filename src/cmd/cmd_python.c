@@ -5,7 +5,6 @@
 #include "base/json.h"
 #include "py/interpreter.h"
 
-#include <getopt.h>
 #include <string.h>
 
 static const char *const sources[PYTHON_N_SOURCES] = {
@@ -75,20 +74,15 @@ static void print_table(const struct interpreter_list *l)
 
 static int run(struct cmd_context *ctx, int argc, char **argv)
 {
-	static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {0}};
 	struct interpreter_list l = {0};
 	struct diag diag = {0};
 	bool json = false;
-	int c, r;
+	const struct cmd_option options[] = {{"json", .flag = &json}, {0}};
+	int first = cmd_options(&cmd_python, options, argc, argv), r;
 
-	optind = 0;
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (c != 'j')
-			return cmd_usage(&cmd_python, "%s is no option", argv[optind - 1]);
-		json = true;
-	}
-	if (argc - optind != 1 || strcmp(argv[optind], "ls") != 0)
+	if (first < 0)
+		return -first;
+	if (argc - first != 1 || strcmp(argv[first], "ls") != 0)
 		return cmd_usage(&cmd_python, "`venvfs python ls` is wanted");
 	if (!cmd_store(ctx))
 		return 1;

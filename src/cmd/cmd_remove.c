@@ -57,14 +57,10 @@ static int take_all(struct cmd_context *ctx, const char *env, char **names, stru
 static int run(struct cmd_context *ctx, int argc, char **argv)
 {
 	struct diag diag = {0};
-	int first = 1, r;
+	int first = cmd_options(&cmd_remove, NULL, argc, argv), r;
 
-	if (argc > 1 && strcmp(argv[1], "--") == 0)
-		first = 2;
-	else
-		for (int i = 1; i < argc; i++)
-			if (argv[i][0] == '-')
-				return cmd_usage(&cmd_remove, "%s is no option", argv[i]);
+	if (first < 0)
+		return -first;
 	if (argc - first < 2)
 		return cmd_usage(&cmd_remove, "an environment and a name are wanted");
 	if (!cmd_store(ctx))

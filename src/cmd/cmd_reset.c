@@ -14,7 +14,6 @@
 #include "view/materialize.h"
 
 #include <fcntl.h>
-#include <getopt.h>
 #include <string.h>
 
 struct reset {
@@ -148,26 +147,21 @@ static void reset_free(struct reset *k)
 
 static int run(struct cmd_context *ctx, int argc, char **argv)
 {
-	static const struct option options[] = {{"yes", no_argument, NULL, 'y'}, {0}};
 	struct reset k = {.upper = -1, .cfg = {.dir = -1}, .own = {.lock = -1}};
 	struct diag diag = {0};
-	int c, r;
+	const struct cmd_option options[] = {{"yes", 'y', .flag = &k.yes}, {0}};
+	int first = cmd_options(&cmd_reset, options, argc, argv), r;
 
-	optind = 0;
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, "y", options, NULL)) != -1) {
-		if (c != 'y')
-			return cmd_usage(&cmd_reset, "%s is no option", argv[optind - 1]);
-		k.yes = true;
-	}
-	if (argc == optind)
+	if (first < 0)
+		return -first;
+	if (argc == first)
 		return cmd_usage(&cmd_reset, "the name or path of an environment is wanted");
 	if (!cmd_store(ctx))
 		return 1;
-	r = open_reset(ctx, argv[optind], &k, &diag);
-	if (r == 0 && optind + 1 == argc)
+	r = open_reset(ctx, argv[first], &k, &diag);
+	if (r == 0 && first + 1 == argc)
 		r = reset_path(&k, "", &diag);
-	for (int i = optind + 1; r == 0 && i < argc; i++)
+	for (int i = first + 1; r == 0 && i < argc; i++)
 		r = reset_path(&k, argv[i], &diag);
 	reset_free(&k);
 	return r < 0 ? cmd_fail("%s", diag_text(&diag, r)) : 0;

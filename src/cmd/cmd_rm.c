@@ -91,14 +91,10 @@ static int remove_env(struct cmd_context *ctx, const char *env, struct diag *dia
 
 static int run(struct cmd_context *ctx, int argc, char **argv)
 {
-	int code = 0, first = 1;
+	int first = cmd_options(&cmd_rm, NULL, argc, argv), code = 0;
 
-	if (argc > 1 && strcmp(argv[1], "--") == 0)
-		first = 2;
-	else
-		for (int i = 1; i < argc; i++)
-			if (argv[i][0] == '-')
-				return cmd_usage(&cmd_rm, "%s is no option", argv[i]);
+	if (first < 0)
+		return -first;
 	if (first >= argc)
 		return cmd_usage(&cmd_rm, "the name or path of an environment is wanted");
 	for (int i = first; i < argc; i++) {

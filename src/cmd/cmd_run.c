@@ -14,7 +14,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <string.h>
 
 enum { SCRIPT_MAX = 16 * 1024 * 1024 };
@@ -194,43 +193,33 @@ static int run_it(
 	return r;
 }
 
+static int add_with(void *arg, const char *requirement, struct diag *diag)
+{
+	return resolve_add(arg, requirement, diag);
+}
+
 static int run(struct cmd_context *ctx, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"python", required_argument, NULL, 'p'},
-		{"with", required_argument, NULL, 'w'},
-		{"from", required_argument, NULL, 'f'},
-		{"upgrade", no_argument, NULL, 'U'},
-		{"ask", required_argument, NULL, 'a'},
-		{NULL, 0, NULL, 0},
-	};
 	struct order o = {.q = {.asker = ASK_BEST}};
+	const struct cmd_option options[] = {
+		{"python", 'p', .text = &o.python},
+		{"with", 'w', .take = add_with, .arg = &o.q},
+		{"from", .text = &o.from},
+		{"upgrade", 'U', .flag = &o.anew},
+		{"ask", .take = index_asker_parse, .arg = &o.q.asker},
+		{0},
+	};
+	int first = cmd_options_before(&cmd_run, options, argc, argv), r = 0, status = 1;
 	struct diag diag = {0};
-	int c, r = 0, status = 1;
 
-	optind = 0;
-	opterr = 0;
-	while (r == 0 && (c = getopt_long(argc, argv, "+p:w:U", options, NULL)) != -1) {
-		if (c == 'p')
-			o.python = optarg;
-		else if (c == 'w')
-			r = resolve_add(&o.q, optarg, &diag);
-		else if (c == 'f')
-			o.from = optarg;
-		else if (c == 'U')
-			o.anew = true;
-		else if (c != 'a' || index_asker_parse(optarg, &o.q.asker) < 0)
-			return cmd_usage(
-				&cmd_run, "%s is no option, or lacks its value", argv[optind - 1]);
-	}
-	if (r == 0 && optind == argc) {
-		resolve_free(&o.q);
-		return cmd_usage(&cmd_run, "a command is wanted");
-	}
-	if (r == 0 && !cmd_store(ctx))
+	if (first < 0)
+		r = -first;
+	else if (first == argc)
+		r = cmd_usage(&cmd_run, "a command is wanted");
+	else if (!cmd_store(ctx))
 		r = 1;
-	else if (r == 0)
-		r = run_it(ctx, &o, argv + optind, &status, &diag);
+	else
+		r = run_it(ctx, &o, argv + first, &status, &diag);
 	interpreter_unref(o.q.py);
 	resolve_free(&o.q);
 	str_free(&o.block);

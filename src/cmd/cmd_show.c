@@ -6,7 +6,6 @@
 #include "cmd/env_facts.h"
 #include "view/lower.h"
 
-#include <getopt.h>
 #include <string.h>
 
 struct shown {
@@ -175,24 +174,19 @@ static int print_json(const struct shown *e)
 
 static int run(struct cmd_context *ctx, int argc, char **argv)
 {
-	static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {0}};
 	struct shown e = {.facts = {.cfg = {.dir = -1}}};
 	struct diag diag = {0};
 	bool json = false, broken;
-	int c, r;
+	const struct cmd_option options[] = {{"json", .flag = &json}, {0}};
+	int first = cmd_options(&cmd_show, options, argc, argv), r;
 
-	optind = 0;
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (c != 'j')
-			return cmd_usage(&cmd_show, "%s is no option", argv[optind - 1]);
-		json = true;
-	}
-	if (argc - optind != 1)
+	if (first < 0)
+		return -first;
+	if (argc - first != 1)
 		return cmd_usage(&cmd_show, "one environment is wanted");
 	if (!cmd_store(ctx))
 		return 1;
-	r = cmd_env_path(ctx, argv[optind], &e.path, &diag);
+	r = cmd_env_path(ctx, argv[first], &e.path, &diag);
 	if (r == 0)
 		r = env_facts_read(ctx->store, &e.path, &e.facts, &diag);
 	if (r == 0)

@@ -11,7 +11,6 @@
 #include "cmd/progress.h"
 #include "py/wheel.h"
 
-#include <getopt.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -178,31 +177,20 @@ static int run(struct cmd_context *ctx, char **paths, size_t n, enum compile_whe
 
 int cmd_store_add(struct cmd_context *ctx, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"compile", no_argument, NULL, 'c'},
-		{"no-compile", no_argument, NULL, 'n'},
-		{"json", no_argument, NULL, 'j'},
-		{NULL, 0, NULL, 0},
+	bool now = false, never = false, json = false;
+	const struct cmd_option options[] = {
+		{"compile", .flag = &now},
+		{"no-compile", .flag = &never},
+		{"json", .flag = &json},
+		{0},
 	};
-	enum compile_when when = COMPILE_LATER;
-	bool json = false;
-	int c;
+	int first = cmd_options(&self, options, argc, argv);
 
-	optind = 0;
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (c == 'c')
-			when = COMPILE_NOW;
-		else if (c == 'n')
-			when = COMPILE_NEVER;
-		else if (c == 'j')
-			json = true;
-		else
-			return cmd_usage(&self, "%s is no option of it", argv[optind - 1]);
-	}
-	if (optind == argc)
+	if (first < 0)
+		return -first;
+	if (first == argc)
 		return cmd_usage(&self, "which wheels?");
 	if (!cmd_store(ctx))
 		return 1;
-	return run(ctx, argv + optind, (size_t)(argc - optind), when, json);
+	return run(ctx, argv + first, (size_t)(argc - first), compile_asked(now, never), json);
 }

@@ -4,21 +4,25 @@
 #include "base/cleanup.h"
 #include "cmd/compile.h"
 
-#include <getopt.h>
-
 static const struct cmd self = {
 	.name = "store compile",
 	.usage = "store compile [--python X]... [--jobs N] [--background] [NAME...]",
 };
 
-static int parse_jobs(const char *text, unsigned *ret)
+struct order {
+	struct cmd_context *ctx;
+	struct compile_request request;
+};
+
+static int parse_jobs(void *arg, const char *text, struct diag *diag)
 {
+	unsigned *jobs = arg;
 	char *end;
 	unsigned long n = strtoul(text, &end, 10);
 
 	if (*text < '1' || *text > '9' || *end || n > 10000)
-		return -EINVAL;
-	*ret = (unsigned)n;
+		return diag_set(diag, -EINVAL, "\"%s\" is no number of processes", text);
+	*jobs = (unsigned)n;
 	return 0;
 }
 
@@ -35,17 +39,21 @@ static void report(const struct compile_totals *t)
 		putchar('\n');
 }
 
-static int find_python(struct cmd_context *ctx, const char *name, struct compile_request *request,
-	struct diag *diag)
+static int find_python(void *arg, const char *name, struct diag *diag)
 {
+	struct order *o = arg;
+	struct compile_request *request = &o->request;
+	struct store *store = cmd_store(o->ctx);
 	struct interpreter **more;
 	int r;
 
+	if (!store)
+		return diag_set(diag, -EIO, "there is no store");
 	more = realloc(request->pythons, (request->n_pythons + 1) * sizeof *more);
 	if (!more)
 		return -ENOMEM;
 	request->pythons = more;
-	r = interpreter_find(cmd_store(ctx), name, &more[request->n_pythons], diag);
+	r = interpreter_find(store, name, &more[request->n_pythons], diag);
 	if (r == 0)
 		request->n_pythons++;
 	return r;
@@ -65,41 +73,22 @@ static int run(struct cmd_context *ctx, struct compile_request *request)
 
 int cmd_store_compile(struct cmd_context *ctx, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"python", required_argument, NULL, 'p'},
-		{"jobs", required_argument, NULL, 'j'},
-		{"background", no_argument, NULL, 'b'},
-		{NULL, 0, NULL, 0},
+	struct order o = {.ctx = ctx};
+	const struct cmd_option options[] = {
+		{"python", 'p', .take = find_python, .arg = &o},
+		{"jobs", 'j', .take = parse_jobs, .arg = &o.request.jobs},
+		{"background", .flag = &o.request.background},
+		{0},
 	};
-	struct compile_request request = {0};
-	struct diag diag = {0};
-	int c, r = 0;
+	int first = cmd_options(&self, options, argc, argv), r = -first;
 
-	if (!cmd_store(ctx))
-		return 1;
-	optind = 0;
-	opterr = 0;
-	while (r == 0 && (c = getopt_long(argc, argv, "p:j:", options, NULL)) != -1) {
-		if (c == 'p') {
-			int err = find_python(ctx, optarg, &request, &diag);
-
-			if (err < 0)
-				r = cmd_fail("%s", diag_text(&diag, err));
-		} else if (c == 'j' && parse_jobs(optarg, &request.jobs) < 0) {
-			r = cmd_usage(&self, "--jobs %s: a number of processes is wanted", optarg);
-		} else if (c == 'b') {
-			request.background = true;
-		} else if (c == '?' || c == ':') {
-			r = cmd_usage(
-				&self, "%s is no option, or lacks its value", argv[optind - 1]);
-		}
+	if (first >= 0) {
+		o.request.names = argv + first;
+		o.request.n_names = (size_t)(argc - first);
+		r = cmd_store(ctx) ? run(ctx, &o.request) : 1;
 	}
-	request.names = argv + optind;
-	request.n_names = (size_t)(argc - optind);
-	if (r == 0)
-		r = run(ctx, &request);
-	while (request.n_pythons)
-		interpreter_unref(request.pythons[--request.n_pythons]);
-	free(request.pythons);
+	while (o.request.n_pythons)
+		interpreter_unref(o.request.pythons[--o.request.n_pythons]);
+	free(o.request.pythons);
 	return r;
 }

@@ -3,7 +3,6 @@
 #include "base/json.h"
 #include "cmd/cmd_store.h"
 
-#include <getopt.h>
 #include <string.h>
 
 static const struct cmd self = {.name = "store ls", .usage = "store ls [--json] [NAME]..."};
@@ -61,30 +60,22 @@ static int add_json(struct cmd_context *ctx, const struct found *f, struct str *
 
 int cmd_store_ls(struct cmd_context *ctx, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"json", no_argument, NULL, 'j'},
-		{NULL, 0, NULL, 0},
-	};
 	auto_str struct str out = {0};
 	struct found *f = NULL;
 	bool json = false;
+	const struct cmd_option options[] = {{"json", .flag = &json}, {0}};
 	size_t n = 0, last = SIZE_MAX;
-	int c, r;
+	int first = cmd_options(&self, options, argc, argv), r;
 
-	optind = 0;
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (c != 'j')
-			return cmd_usage(&self, "%s is no option of it", argv[optind - 1]);
-		json = true;
-	}
+	if (first < 0)
+		return -first;
 	if (!cmd_store(ctx))
 		return 1;
 	r = store_find(ctx->store, NULL, NULL, &f, &n);
 	if (r == 0 && json)
 		r = str_add(&out, "[");
 	for (size_t i = 0; r == 0 && i < n; i++) {
-		if (!is_asked_for(&f[i], argv + optind, argc - optind))
+		if (!is_asked_for(&f[i], argv + first, argc - first))
 			continue;
 		if (json)
 			r = add_json(ctx, &f[i], &out);
@@ -100,7 +91,7 @@ int cmd_store_ls(struct cmd_context *ctx, int argc, char **argv)
 	found_free(f, n);
 	if (r < 0)
 		return cmd_fail("the store can not be listed: %s", strerror(-r));
-	if (last == SIZE_MAX && argc > optind)
+	if (last == SIZE_MAX && argc > first)
 		return cmd_fail("nothing of that name is in the store; see `venvfs store ls`");
 	return 0;
 }

@@ -3,8 +3,6 @@
 #include "base/json.h"
 #include "cmd/cmd_store.h"
 
-#include <getopt.h>
-
 static const struct cmd self = {.name = "store verify", .usage = "store verify [--json]"};
 
 static void print_fault(void *arg, const char *what)
@@ -24,25 +22,17 @@ static void keep_fault(void *arg, const char *what)
 
 int cmd_store_verify(struct cmd_context *ctx, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"json", no_argument, NULL, 'j'},
-		{NULL, 0, NULL, 0},
-	};
 	auto_str struct str faults = {0};
 	struct verify_stats stats;
 	struct diag diag = {0};
 	bool json = false;
-	int c, r;
+	const struct cmd_option options[] = {{"json", .flag = &json}, {0}};
+	int first = cmd_options(&self, options, argc, argv), r;
 
-	optind = 0;
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (c != 'j')
-			return cmd_usage(&self, "%s is no option of it", argv[optind - 1]);
-		json = true;
-	}
-	if (optind < argc)
-		return cmd_usage(&self, "it takes no %s", argv[optind]);
+	if (first < 0)
+		return -first;
+	if (first < argc)
+		return cmd_usage(&self, "it takes no %s", argv[first]);
 	if (!cmd_store(ctx))
 		return 1;
 	r = store_verify(ctx->store, json ? keep_fault : print_fault, &faults, &stats, &diag);

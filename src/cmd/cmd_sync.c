@@ -9,7 +9,6 @@
 #include "cmd/seed.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <string.h>
 
 /* Lines that stay unless the file names them. */
@@ -78,33 +77,24 @@ static int sync_env(struct cmd_context *ctx, const char *env, const char *file,
 
 static int run(struct cmd_context *ctx, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"compile", no_argument, NULL, 'c'},
-		{"no-compile", no_argument, NULL, 'n'},
-		{"ask", required_argument, NULL, 'a'},
-		{NULL, 0, NULL, 0},
-	};
-	enum compile_when when = COMPILE_LATER;
 	enum index_asker asker = ASK_BEST;
+	bool now = false, never = false;
+	const struct cmd_option options[] = {
+		{"compile", .flag = &now},
+		{"no-compile", .flag = &never},
+		{"ask", .take = index_asker_parse, .arg = &asker},
+		{0},
+	};
+	int first = cmd_options(&cmd_sync, options, argc, argv), r;
 	struct diag diag = {0};
-	int c, r;
 
-	optind = 0;
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (c == 'c')
-			when = COMPILE_NOW;
-		else if (c == 'n')
-			when = COMPILE_NEVER;
-		else if (c != 'a' || index_asker_parse(optarg, &asker) < 0)
-			return cmd_usage(
-				&cmd_sync, "%s is no option, or lacks its value", argv[optind - 1]);
-	}
-	if (argc - optind != 2)
+	if (first < 0)
+		return -first;
+	if (argc - first != 2)
 		return cmd_usage(&cmd_sync, "an environment and a lock file are wanted");
 	if (!cmd_store(ctx))
 		return 1;
-	r = sync_env(ctx, argv[optind], argv[optind + 1], when, asker, &diag);
+	r = sync_env(ctx, argv[first], argv[first + 1], compile_asked(now, never), asker, &diag);
 	return r < 0 ? cmd_fail("%s", diag_text(&diag, r)) : r;
 }
 

@@ -13,7 +13,6 @@
 #include "cmd/private.h"
 #include "view/generations.h"
 
-#include <getopt.h>
 #include <string.h>
 #include <time.h>
 
@@ -252,27 +251,20 @@ static int list(struct store *s, const struct history *h, bool json)
 
 static int run(struct cmd_context *ctx, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"json", no_argument, NULL, 'j'},
-		{"list", no_argument, NULL, 'l'},
-		{"redo", no_argument, NULL, 'r'},
-		{0},
-	};
 	struct history h = {.upper = -1, .cfg = {.dir = -1}};
 	bool json = false, listing = false, redo = false;
+	const struct cmd_option options[] = {
+		{"json", .flag = &json},
+		{"list", .flag = &listing},
+		{"redo", .flag = &redo},
+		{0},
+	};
+	int first = cmd_options(&cmd_undo, options, argc, argv), r;
 	struct diag diag = {0};
-	int c, r;
 
-	optind = 0;
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		json |= c == 'j';
-		listing |= c == 'l';
-		redo |= c == 'r';
-		if (c == '?')
-			return cmd_usage(&cmd_undo, "%s is no option", argv[optind - 1]);
-	}
-	if (argc - optind != 1)
+	if (first < 0)
+		return -first;
+	if (argc - first != 1)
 		return cmd_usage(&cmd_undo, "the name or path of one environment is wanted");
 	if (json && !listing)
 		return cmd_usage(&cmd_undo, "--json goes with --list");
@@ -280,7 +272,7 @@ static int run(struct cmd_context *ctx, int argc, char **argv)
 		return cmd_usage(&cmd_undo, "--list changes nothing, --redo does");
 	if (!cmd_store(ctx))
 		return 1;
-	r = open_history(ctx, argv[optind], listing, &h, &diag);
+	r = open_history(ctx, argv[first], listing, &h, &diag);
 	if (r == 0)
 		r = listing ? list(ctx->store, &h, json) : go(ctx, &h, redo, &diag);
 	history_free(&h);

@@ -15,7 +15,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -212,38 +211,27 @@ static int upgrade(struct cmd_context *ctx, const char *env, const char *python,
 
 static int run(struct cmd_context *ctx, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"python", required_argument, NULL, 'p'},
-		{"compile", no_argument, NULL, 'c'},
-		{"no-compile", no_argument, NULL, 'n'},
-		{"ask", required_argument, NULL, 'a'},
-		{NULL, 0, NULL, 0},
-	};
-	enum compile_when when = COMPILE_LATER;
 	enum index_asker asker = ASK_BEST;
-	struct move m = {.cfg = {.dir = -1}};
+	bool now = false, never = false;
 	const char *python = NULL;
+	const struct cmd_option options[] = {
+		{"python", 'p', .text = &python},
+		{"compile", .flag = &now},
+		{"no-compile", .flag = &never},
+		{"ask", .take = index_asker_parse, .arg = &asker},
+		{0},
+	};
+	int first = cmd_options(&cmd_upgrade, options, argc, argv), r;
+	struct move m = {.cfg = {.dir = -1}};
 	struct diag diag = {0};
-	int c, r;
 
-	optind = 0;
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, "p:", options, NULL)) != -1) {
-		if (c == 'p')
-			python = optarg;
-		else if (c == 'c')
-			when = COMPILE_NOW;
-		else if (c == 'n')
-			when = COMPILE_NEVER;
-		else if (c != 'a' || index_asker_parse(optarg, &asker) < 0)
-			return cmd_usage(&cmd_upgrade, "%s is no option, or lacks its value",
-				argv[optind - 1]);
-	}
-	if (argc - optind != 1)
+	if (first < 0)
+		return -first;
+	if (argc - first != 1)
 		return cmd_usage(&cmd_upgrade, "one environment is wanted");
 	if (!cmd_store(ctx))
 		return 1;
-	r = upgrade(ctx, argv[optind], python, asker, when, &m, &diag);
+	r = upgrade(ctx, argv[first], python, asker, compile_asked(now, never), &m, &diag);
 	interpreter_unref(m.from);
 	interpreter_unref(m.to);
 	lock_free(m.old);

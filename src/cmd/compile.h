@@ -18,6 +18,12 @@ enum compile_when {
 	COMPILE_NOW,   /* --compile: on all cores, and waits */
 };
 
+/* What --compile and --no-compile ask for together: nothing takes it back that none is to be made. */
+static inline enum compile_when compile_asked(bool now, bool never)
+{
+	return never ? COMPILE_NEVER : now ? COMPILE_NOW : COMPILE_LATER;
+}
+
 /* Compiles what `lines` name (a lock's lines, or lines with name, version and address alone) for
  * `py`, or for every registered interpreter where `py` is NULL. What fails is told on stderr, as it
  * happens, and is no reason to fail the command: an environment works without. 0, or -errno if

@@ -85,14 +85,16 @@ static bool uv_is_told(void)
 	       home_file_says("XDG_CONFIG_HOME", ".config", "uv/uv.toml", words);
 }
 
-int index_asker_parse(const char *name, enum index_asker *ret)
+int index_asker_parse(void *arg, const char *name, struct diag *diag)
 {
+	enum index_asker *asker = arg;
+
 	if (strcmp(name, "pip") == 0)
-		*ret = ASK_PIP;
+		*asker = ASK_PIP;
 	else if (strcmp(name, "uv") == 0)
-		*ret = ASK_UV;
+		*asker = ASK_UV;
 	else
-		return -EINVAL;
+		return diag_set(diag, -EINVAL, "\"%s\" is neither pip nor uv", name);
 	return 0;
 }
 

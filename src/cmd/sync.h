@@ -16,7 +16,8 @@ enum index_asker {
 	ASK_PIP,
 	ASK_UV,
 };
-int index_asker_parse(const char *name, enum index_asker *ret); /* "pip", "uv"; -EINVAL */
+/* The value of --ask: "pip", "uv"; `arg` is the index_asker. A cmd_option.take. */
+int index_asker_parse(void *arg, const char *name, struct diag *diag);
 
 struct sync_request {
 	struct interpreter *py; /* whose environment it is to be, with tags and markers */

@@ -376,6 +376,36 @@ def test_help_and_usage(venvfs, root, command):
 # through a mount
 
 
+@pytest.mark.parametrize("line, why", [
+    ("ls --frob", "--frob is no option"),
+    ("status --json=1", "--json=1 is no option"),
+    ("create -xp", "-x is no option"),
+    ("rm -x", "-x is no option"),
+    ("umount -x", "-x is no option"),
+    ("create -p", "-p wants a value"),
+    ("sync x --ask", "--ask wants a value"),
+    ("sync x y --ask conda", '--ask: "conda" is neither pip nor uv'),
+    ("freeze x --format yaml", '--format: "yaml" is neither requirements nor pylock'),
+    ("store compile --jobs 0", '--jobs: "0" is no number of processes'),
+    ("mount --harvest soon", '--harvest: seconds, up to a day, or no; not "soon"'),
+    ("run --with", "--with wants a value"),
+])  # fmt: skip
+def test_wrong_options(venvfs, root, line, why):
+    r = venvfs(*line.split(), check=False)
+    assert r.returncode == 2 and r.stdout == ""
+    first, second, *_ = r.stderr.splitlines()
+    assert first == f"venvfs: {why}" and second.startswith(f"usage: venvfs {line.split()[0]}")
+
+
+def test_options_stand_anywhere(venvfs, debian_python, root):
+    """Before and behind the operands, up to "--"; of a program that is run, the rest is its own."""
+    venvfs("create", root / "x", "--python", debian_python, "--without-pip")
+    venvfs("create", "--without-pip", f"--python={debian_python}", "--prompt", "p", "--", root / "y")
+    assert [e["name"] for e in venvfs.json("ls", root)["environments"]] == ["x", "y"]
+    out = venvfs("run", f"-p{debian_python}", "python", "-c", "import sys; print(sys.argv[1:])", "--with", "-p").stdout
+    assert out == "['--with', '-p']\n"
+
+
 def test_commands_on_a_mounted_root(venvfs, mount, debian_python):
     root = mount.path
     venvfs("create", "a", "--python", debian_python)
