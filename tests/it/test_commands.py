@@ -397,7 +397,7 @@ def test_wrong_options(venvfs, root, line, why):
     assert first == f"venvfs: {why}" and second.startswith(f"usage: venvfs {line.split()[0]}")
 
 
-def test_options_stand_anywhere(venvfs, debian_python, root):
+def test_options_stand_anywhere(venvfs, mount, debian_python, root):
     """Before and behind the operands, up to "--"; of a program that is run, the rest is its own."""
     venvfs("create", root / "x", "--python", debian_python, "--without-pip")
     venvfs("create", "--without-pip", f"--python={debian_python}", "--prompt", "p", "--", root / "y")
