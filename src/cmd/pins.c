@@ -61,11 +61,6 @@ static void trim_end(char *s)
 		s[--n] = '\0';
 }
 
-static bool name_char(char c)
-{
-	return isalnum((unsigned char)c) || c == '-' || c == '_' || c == '.';
-}
-
 /* Options about where distributions come from are for the installer that is asked. */
 static const char *const passed[] = {"--index-url", "-i", "--extra-index-url", "--find-links", "-f",
 	"--no-index", "--trusted-host", "--no-binary", "--only-binary", "--prefer-binary", "--pre",
@@ -167,10 +162,8 @@ static int parse_pin(struct parse *p, struct pin *pin, char *s)
 
 	if (r < 0)
 		return r;
-	for (at = s; name_char(*at); at++)
-		;
-	if (at == s || !isalnum((unsigned char)s[0]) || !isalnum((unsigned char)at[-1]) ||
-		strncmp(at, "://", 3) == 0 || *at == '/' || *at == ':')
+	at = s + name_length(s, strlen(s));
+	if (at == s || strncmp(at, "://", 3) == 0 || *at == '/' || *at == ':')
 		return complain(p, whole,
 			"not a pinned requirement NAME==VERSION; paths and URLs are what a "
 			"pylock.toml can hold");

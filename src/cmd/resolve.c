@@ -51,16 +51,15 @@ int resolve_add(struct resolve_request *request, const char *argument, struct di
 static int add_name(const char *line, size_t n, struct str *ret)
 {
 	auto_str struct str name = {0};
-	size_t k = 0;
+	size_t k;
 	int r;
 
 	while (n && isspace((unsigned char)*line)) {
 		line++;
 		n--;
 	}
-	while (k < n && (isalnum((unsigned char)line[k]) || strchr("-_.", line[k])))
-		k++;
-	if (!k || !isalnum((unsigned char)*line) || (k < n && !strchr(" \t[<>=!~;@(#", line[k])))
+	k = name_length(line, n);
+	if (!k || (k < n && !strchr(" \t[<>=!~;@(#", line[k])))
 		return 0;
 	r = name_normalize(line, k, &name);
 	return r == 0 ? str_addf(ret, "%s\n", name.p) : r == -EINVAL ? 0 : r;

@@ -10,7 +10,6 @@
 #include "py/name.h"
 #include "py/wheel.h"
 
-#include <ctype.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -64,22 +63,12 @@ static int add_wheel(struct cmd_context *ctx, const char *path, struct want *w, 
 	return r;
 }
 
-/* The name at the front of a requirement: all that can be part of one. */
-static size_t name_length(const char *requirement)
-{
-	size_t n = 0;
-
-	while (isalnum((unsigned char)requirement[n]) ||
-		(n && strchr("-_.", requirement[n]) && requirement[n]))
-		n++;
-	return n;
-}
-
 static bool is_requirement_of(const char *requirement, const char *name)
 {
 	auto_str struct str own = {0};
 
-	return name_normalize(requirement, name_length(requirement), &own) == 0 &&
+	return name_normalize(requirement, name_length(requirement, strlen(requirement)), &own) ==
+		       0 &&
 	       strcmp(own.p, name) == 0;
 }
 
@@ -203,7 +192,7 @@ int seed_lock(struct cmd_context *ctx, struct interpreter *py, struct digest *re
 /* The base's own wheel for a bare name; NULL: it has none. */
 static const char *bundled(const struct interpreter *py, const char *name)
 {
-	for (size_t i = 0; !name[name_length(name)] && i < py->n_wheels; i++) {
+	for (size_t i = 0; !name[name_length(name, strlen(name))] && i < py->n_wheels; i++) {
 		struct wheel_name w = {0};
 		bool same = wheel_name_parse(path_base(py->wheels[i]), &w, NULL) == 0 &&
 			    is_requirement_of(name, w.name);
@@ -219,7 +208,7 @@ static const char *bundled(const struct interpreter *py, const char *name)
 static int check(char *const *names, size_t n, struct diag *diag)
 {
 	for (size_t i = 0; i < n; i++) {
-		const char *rest = names[i] + name_length(names[i]);
+		const char *rest = names[i] + name_length(names[i], strlen(names[i]));
 
 		if (rest == names[i] || (*rest && !strchr("=<>!~[", *rest)))
 			return diag_set(diag, -EINVAL,

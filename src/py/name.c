@@ -48,6 +48,21 @@ int name_normalize(const char *name, size_t n, struct str *out)
 	return r;
 }
 
+size_t name_length(const char *requirement, size_t n)
+{
+	size_t end = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		char c = requirement[i];
+
+		if (is_digit(c) || is_letter(c))
+			end = i + 1;
+		else if (!is_separator(c) || !end)
+			break;
+	}
+	return end;
+}
+
 bool version_is_plain(const char *version, size_t n)
 {
 	if (!n || n > 128 || version[0] == '.')

@@ -10,6 +10,9 @@
 /* Appends the normalized name: lower case, runs of "-_." are one "-". -EINVAL for what is no name:
  * ASCII letters and digits, with "-_." between them. */
 int name_normalize(const char *name, size_t n, struct str *out);
+/* How many bytes at the front of a requirement are a name (PEP 508): letters and digits, with "-_." between them.
+ * 0: it begins with none. */
+size_t name_length(const char *requirement, size_t n);
 /* Letters, digits and ".!+-_" alone, 1 to 128 of them, no "." in front. */
 bool version_is_plain(const char *version, size_t n);
 /* The same version as PEP 440 compares them (1.0 and 1.00.0, 1.0-beta and 1.0b0, 1.0+x_1 and

@@ -8,7 +8,6 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "py/metadata.h"
-#include "py/name.h"
 #include "tests/tap.h"
 
 #include <errno.h>
@@ -71,27 +70,6 @@ static void test_file_names(void)
 		ok(wheel_name_parse(bad[i], &w, &diag) == -EINVAL && diag.text[0] && !w.name,
 			"refused: \"%s\"", bad[i]);
 	}
-}
-
-static bool same(const char *a, const char *b)
-{
-	return version_equal(a, strlen(a), b, strlen(b));
-}
-
-static void test_versions(void)
-{
-	static const char *const equal[][2] = {{"1.0", "1.00.0"}, {"1.0", "1"},
-		{"1.0-beta", "1.0b0"}, {"1.0+x_1", "1.0+x.1"}, {"1.0.post0", "1.0-0"},
-		{"v1.0", "1.0"}, {"1.0RC1", "1.0rc1"}, {"0!1.0", "1.0"}, {"1.0.dev", "1.0.dev0"},
-		{"odd_one", "odd-one"}};
-	static const char *const other[][2] = {{"1.0", "1.0.1"}, {"1.0", "1.0b0"}, {"1.0", "1!1.0"},
-		{"1.0", "1.0+x"}, {"1.10", "1.1"}, {"1.0.post1", "1.0"}, {"odd", "even"}};
-
-	for (size_t i = 0; i < sizeof equal / sizeof *equal; i++)
-		ok(same(equal[i][0], equal[i][1]) && same(equal[i][1], equal[i][0]), "%s is %s",
-			equal[i][0], equal[i][1]);
-	for (size_t i = 0; i < sizeof other / sizeof *other; i++)
-		ok(!same(other[i][0], other[i][1]), "%s is not %s", other[i][0], other[i][1]);
 }
 
 static int metadata(const char *text, struct manifest *m)
@@ -253,7 +231,6 @@ static void test_last_pieces_at_once(void)
 int main(void)
 {
 	test_file_names();
-	test_versions();
 	test_metadata();
 	test_wheel_file();
 	test_left_out();
