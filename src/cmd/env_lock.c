@@ -8,6 +8,20 @@
 #include <errno.h>
 #include <stdio.h>
 
+/* Where it can not be had, what became of the base tells why, and the way out. */
+static int read_interpreter(struct store *s, struct env_lock *e, struct diag *diag)
+{
+	enum base_state base;
+	struct diag why = {{0}};
+	int r = env_cfg_interpreter(s, &e->cfg, &e->py, diag);
+
+	if (r < 0 && r != -ENOMEM &&
+		interpreter_base(s, &e->cfg.cfg, e->path.path, &base, &why) == 0 &&
+		(base == BASE_GONE || base == BASE_OTHER))
+		diag_set(diag, r, "%s: %s", e->path.path, why.text);
+	return r;
+}
+
 static int open_env(struct cmd_context *ctx, const char *env, bool harvest, struct env_lock *e,
 	struct diag *diag)
 {
@@ -27,7 +41,7 @@ static int open_env(struct cmd_context *ctx, const char *env, bool harvest, stru
 		if (r == -ENOENT) /* what it had can not be told any more */
 			r = 0;
 	}
-	return r == 0 ? env_cfg_interpreter(ctx->store, &e->cfg, &e->py, diag) : r;
+	return r == 0 ? read_interpreter(ctx->store, e, diag) : r;
 }
 
 int env_lock_open(struct cmd_context *ctx, const char *env, bool harvest, struct env_lock *ret,

@@ -181,6 +181,11 @@ def test_base_gone(venvfs, mounts, root, base, pythons):
     assert f"venvfs upgrade {root}/e" in shown["fault"]
     (row,) = venvfs.json("ls", root)["environments"]
     assert row["state"] == "broken" and row["fault"] == shown["fault"]
+    (root.parent / "pins").write_text("")
+    for command in (["sync", root / "e", root.parent / "pins"], ["add", root / "e", "pure"]):
+        r = venvfs(*command, check=False)
+        assert r.returncode == 1 and f"its base Python is gone: {path}" in r.stderr
+        assert f"venvfs upgrade {root}/e" in r.stderr
     # its own minor version is wherever the finder has it
     r = venvfs("upgrade", root / "e", "--no-compile")
     assert venvfs.json("show", root / "e")["state"] == "ok", r.stderr
