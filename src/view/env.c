@@ -316,8 +316,8 @@ static int write_beside(int dirfd, const char *tmp, const struct str *text)
 	return r == 0 && fsync(fd) < 0 ? -errno : r;
 }
 
-int env_republish(struct view *v, struct inode *dir, struct str *text, struct env_plan *p,
-	uint64_t changes)
+int env_republish(
+	struct view *v, struct inode *dir, struct str *text, struct env_plan *p, uint64_t changes)
 {
 	auto_close int fd = -1;
 	struct generation left;
@@ -479,8 +479,7 @@ void env_moved(struct view *v, struct inode *dir)
 	inode_each_child(v->inodes, dir, moved_child, v);
 }
 
-int env_generate_at(
-	struct view *v, struct inode *dir, const struct lower_entry *e, struct str *out)
+int env_generate_at(struct view *v, struct inode *dir, const struct lower_entry *e, struct str *out)
 {
 	auto_str struct str path = {0};
 	struct env *env = env_of(dir);
@@ -542,6 +541,10 @@ static int renew(
 		r = cfg_parse(text.p, text.len, &p.cfg, NULL);
 		if (r == 0)
 			r = env_plan_lower(v, &p, true);
+		if (r == 0 && p.have_lower && !faulty && lower_is_same(old, p.lower)) {
+			lower_unref(p.lower); /* so that the kernel need not forget a name */
+			p.lower = lower_ref(old);
+		}
 	}
 	if (r == 0 && p.have_lower) {
 		pthread_rwlock_wrlock(&v->lock);
@@ -550,9 +553,11 @@ static int renew(
 			if (!faulty && !shared && *n_done < max)
 				done[(*n_done)++] = (struct renewed){
 					.old = lower_ref(old), .new = lower_ref(p.lower)};
-			set_fault(env, NULL);
-			env_switch(v, env, steal_ptr(p.lower), true);
-			pycs_drop(v, env);
+			if (p.lower != old) {
+				set_fault(env, NULL);
+				env_switch(v, env, steal_ptr(p.lower), true);
+				pycs_drop(v, env);
+			}
 		}
 		pthread_rwlock_unlock(&v->lock);
 	}

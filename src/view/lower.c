@@ -252,6 +252,23 @@ int lower_new(struct store *s, const struct lock *lock, struct interpreter *py, 
 	return 0;
 }
 
+static bool same_facts(const struct interpreter *a, const struct interpreter *b)
+{
+	auto_str struct str x = {0}, y = {0};
+
+	return a == b || (interpreter_format(a, &x) == 0 && interpreter_format(b, &y) == 0 &&
+				 strcmp(x.p, y.p) == 0);
+}
+
+bool lower_is_same(const struct lower *a, const struct lower *b)
+{
+	bool same = same_facts(a->py, b->py) && a->lock->n == b->lock->n;
+
+	for (size_t i = 0; same && i < a->lock->n; i++)
+		same = a->slots[i].dist == b->slots[i].dist && a->slots[i].pyc == b->slots[i].pyc;
+	return same;
+}
+
 struct lower_dir *lower_root(struct lower *l)
 {
 	return &l->root->pub;

@@ -65,6 +65,9 @@ int lower_new(struct store *s, const struct lock *lock, struct interpreter *py, 
 struct lower *lower_ref(struct lower *l);
 void lower_unref(struct lower *l);
 
+/* Whether two of the same lock were made of the same: facts of the Python, distributions, their bytecode. */
+bool lower_is_same(const struct lower *a, const struct lower *b);
+
 struct lower_dir *lower_root(struct lower *l);
 /* Fills entries; thread-safe, cheap when done before. -ENOMEM, or -EIO/-EBADMSG of the store. */
 int lower_load(struct lower *l, struct lower_dir *dir);

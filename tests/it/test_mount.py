@@ -235,6 +235,21 @@ def test_opens_are_all_that_a_warm_mount_asks(venvfs, root, mounts):
     assert fewest(m, work) == {"OPEN": 1, "RELEASE": 1}
 
 
+def test_a_look_at_the_store_that_finds_nothing_new_costs_nothing(venvfs, root, mounts):
+    """Every command that compiles something asks every mount to look, whatever store it compiled into."""
+    m = mounts(root)
+    top = site(root / "x")
+
+    def work():
+        os.setxattr(root, "user.venvfs.refresh", b"")
+        read(top / "demo/mod.py")
+        for p in [top / "demo", *(root / "x/bin").iterdir(), *next(top.glob("*.dist-info")).iterdir()]:
+            p.lstat()
+        time.sleep(0.1)  # RELEASE is not waited for
+
+    assert fewest(m, work) == {"SETXATTR": 1, "OPEN": 1, "RELEASE": 1}
+
+
 def test_pages_are_shared(venvfs, root, mounts, ready):
     """What one environment has read, another reads without asking for a byte."""
     m = mounts(root)
