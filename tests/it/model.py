@@ -66,6 +66,7 @@ class Sides:
                 assert not os.path.lexists(q)
                 shutil.copy2(p, q)
                 return
+            os.lstat(p)  # or the kernel may believe that it has no name left (docs/semantics.md)
             os.link(p, q, follow_symlinks=False)
             a, b = os.lstat(p), os.lstat(q)
             if not os.path.samestat(a, b):

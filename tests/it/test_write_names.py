@@ -236,6 +236,17 @@ def test_a_process_in_a_deleted_directory(demo, request):
     assert stat.S_ISDIR(st.st_mode) and st.st_nlink == 0
 
 
+@pytest.mark.parametrize("how", ["cp -l", "cp -al"])
+def test_linked_where_another_environment_deleted_it(mount, prepared, x, how):
+    """The kernel counts down the names of the one file that both show, but who links looks at it first."""
+    y = prepared.env(mount.path / "y")
+    a = {env: site(env) / "demo/a.py" for env in (x, y)}
+    assert a[y].lstat().st_ino == a[x].lstat().st_ino
+    a[x].unlink()
+    subprocess.run([*how.split(), a[y], a[y].with_name("new.py")], check=True)
+    assert a[y].with_name("new.py").read_text() == "a.py\n" and a[y].lstat().st_nlink == 1
+
+
 # names that are not to be had
 
 
