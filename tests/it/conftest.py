@@ -6,6 +6,8 @@ $VENVFS is the program under test (default: ./venvfs beside the sources). With V
 a test that can not mount fails instead of being skipped.
 """
 
+import contextlib
+import fcntl
 import json
 import os
 import pwd
@@ -48,6 +50,8 @@ def pytest_collection_modifyitems(items):
             item.add_marker("sci")
         if "mount" in names or "mounts" in names:
             item.add_marker("fuse")
+    # a worker takes whole files: the long ones go first, so that none is left alone with one at the end
+    items.sort(key=lambda item: item.get_closest_marker("sci") is None)
 
 
 # FUSE
@@ -341,6 +345,35 @@ def mounts(venvfs):
 def mount(mounts, root):
     """`root`, mounted."""
     return mounts(root)
+
+
+class Caches:
+    """What the kernel remembers of names and pages, of all that is tested at the same time: some tests have it
+    forget, others count what is asked while it is warm."""
+
+    def __init__(self, lock):
+        self.lock = lock
+
+    @contextlib.contextmanager
+    def locked(self, how):
+        with open(self.lock, "w") as f:
+            fcntl.flock(f, how)
+            yield
+
+    def warm(self):
+        return self.locked(fcntl.LOCK_SH)
+
+    def drop(self):
+        """Names and numbers are asked for anew. Only root can have that."""
+        if os.geteuid() == 0:
+            with self.locked(fcntl.LOCK_EX), open("/proc/sys/vm/drop_caches", "w") as f:
+                f.write("2\n")
+
+
+@pytest.fixture(scope="session")
+def caches(tmp_path_factory):
+    base = tmp_path_factory.getbasetemp()
+    return Caches((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "caches.lock")
 
 
 # Pythons

@@ -253,9 +253,9 @@ def test_jupyter_lab(sci, lab, tmp_path):
 # requests
 
 OPCODES = {1: "LOOKUP", 2: "FORGET", 3: "GETATTR", 5: "READLINK", 14: "OPEN", 15: "READ", 18: "RELEASE",
-           22: "GETXATTR", 25: "FLUSH", 27: "OPENDIR", 28: "READDIR", 35: "CREATE", 39: "IOCTL",
+           21: "SETXATTR", 22: "GETXATTR", 25: "FLUSH", 27: "OPENDIR", 28: "READDIR", 35: "CREATE", 39: "IOCTL",
            42: "FORGET", 44: "READDIRPLUS"}  # fmt: skip
-ASKING = {"GETXATTR"}  # what `venvfs status` itself sends
+ASKING = {"GETXATTR", "SETXATTR"}  # what `venvfs status`, and whoever compiled something, sends to every mount
 
 
 def seen(mount, tmp_path, what):
@@ -326,11 +326,12 @@ def traced(pid):
     return all("TracerPid:\t0" not in open(f"/proc/{pid}/task/{t}/status").read() for t in tasks)
 
 
-def fewest(mount, tmp_path, what, tries=10):
+def fewest(mount, caches, tmp_path, what, tries=10):
     """Of several runs: a kernel that reclaims memory forgets a little of its own accord."""
     best = None
     for _ in range(tries):
-        now = seen(mount, tmp_path, what)
+        with caches.warm():
+            now = seen(mount, tmp_path, what)
         if best is None or sum(now[0].values()) < sum(best[0].values()):
             best = now
         if best[0].keys() <= {"OPEN", "RELEASE", "IOCTL"}:
@@ -346,42 +347,43 @@ def importing(sci):
     return what
 
 
-def test_third_import(sci, lab, bytecode, importing, tmp_path):
+def test_third_import(sci, lab, bytecode, importing, tmp_path, caches):
     """Where opens are delivered: OPEN, RELEASE and IOCTL (Python's isatty) alone."""
     m, env = lab
     importing(env)()
     importing(env)()
-    count, found = fewest(m, tmp_path, importing(env))
+    count, found = fewest(m, caches, tmp_path, importing(env))
     others = [f for f in found if f[0] not in ("OPEN", "RELEASE", "IOCTL")]
     assert len(others) <= (count["OPEN"] // 50 if reclaims() else 0) or count.keys() == {"OPEN", "RELEASE", "IOCTL"}, (
         count, others)
     assert count["OPEN"] == count["RELEASE"] > 500
 
 
-def test_third_import_read_only(sci, lab, bytecode, importing, tmp_path):
+def test_third_import_read_only(sci, lab, bytecode, importing, tmp_path, caches):
     """A read-only mount is asked nothing but IOCTL."""
     m, env = lab
     m.remount("-r")
     importing(env)()
     importing(env)()
-    count, _ = fewest(m, tmp_path, importing(env))
+    count, _ = fewest(m, caches, tmp_path, importing(env))
     assert count.keys() <= {"IOCTL"}, count
 
 
-def test_second_environment_reads_nothing(sci, lab, bytecode, importing, tmp_path):
+def test_second_environment_reads_nothing(sci, lab, bytecode, importing, tmp_path, caches):
     """What one environment read is in the page cache for all of them."""
     m, env = lab
     importing(env)()
     sci("clone", env, env.parent / "other")
     sci("clone", env, env.parent / "third")
     reads = []
-    for name in ("other", "third"):
-        refaults = refaulted()
-        count, found = seen(m, tmp_path, importing(env.parent / name))
-        assert count["LOOKUP"] > 100  # it is new to the kernel
-        of_store = sum(1 for op, node in found if op == "READ" and node != 1 and node < 1 << 63)
-        reads.append(of_store - (refaulted() - refaults))
-        assert reads[-1] < count["OPEN"] / 10
+    with caches.warm():
+        for name in ("other", "third"):
+            refaults = refaulted()
+            count, found = seen(m, tmp_path, importing(env.parent / name))
+            assert count["LOOKUP"] > 100  # it is new to the kernel
+            of_store = sum(1 for op, node in found if op == "READ" and node != 1 and node < 1 << 63)
+            reads.append(of_store - (refaulted() - refaults))
+            assert reads[-1] < count["OPEN"] / 10
     assert min(reads) <= 0, reads
     assert private(m, "other") == private(m, "third") == []
 

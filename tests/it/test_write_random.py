@@ -64,13 +64,6 @@ def beside(venvfs, mount, cfg, directory, name):
     return Sides(ours, theirs, originals(theirs))
 
 
-def drop_caches():
-    """The kernel forgets names and numbers, and asks anew."""
-    if os.geteuid() == 0:
-        with open("/proc/sys/vm/drop_caches", "w") as f:
-            f.write("2\n")
-
-
 class Bystander:
     """An environment with the same lock that nobody changes, its files open and mapped, and the store's files."""
 
@@ -122,7 +115,7 @@ def remount(mount, walk, bystander):
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
-def test_random_changes(venvfs, ready, mounts, root, tmp_path, seed):
+def test_random_changes(venvfs, ready, mounts, root, tmp_path, caches, seed):
     mount = mounts(root)
     bystander = Bystander(venvfs, mount, ready[1])
     chance = random.Random(seed)
@@ -146,7 +139,7 @@ def test_random_changes(venvfs, ready, mounts, root, tmp_path, seed):
                         walk.install()
                     elif now < 0.025:
                         sides.compare()
-                        drop_caches()
+                        caches.drop()
             finally:
                 walk.close()
             sides.compare()
