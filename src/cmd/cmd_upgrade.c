@@ -7,7 +7,6 @@
 
 #include "base/cleanup.h"
 #include "cmd/env_lock.h"
-#include "cmd/harvest.h"
 #include "cmd/lock_diff.h"
 #include "cmd/private.h"
 #include "cmd/seed.h"
@@ -19,46 +18,39 @@
 #include <sys/stat.h>
 
 struct move {
-	struct env_path path;
-	struct env_cfg cfg;
-	struct interpreter *from; /* as pyvenv.cfg tells */
+	struct env_lock env; /* its `py`: as pyvenv.cfg tells */
 	struct interpreter *to;
-	struct lock *old, *kept;
+	struct lock *kept;
 	struct str pins;  /* of what needs another wheel */
 	size_t n_missing; /* told already */
 };
 
 static int open_env(struct cmd_context *ctx, const char *env, struct move *m, struct diag *diag)
 {
-	int r = cmd_env_path(ctx, env, &m->path, diag);
+	struct env_lock *e = &m->env;
+	int r = env_lock_read(ctx, env, true, e, diag);
 
-	if (r == 0)
-		r = env_cfg_open(&m->path, &m->cfg, diag);
-	if (r == 0 && !m->path.root)
-		r = diag_set(diag, -EINVAL,
-			"%s lies in no root; `venvfs create` makes an environment that does",
-			m->path.path);
-	if (r == 0 && m->cfg.cfg.lock_kind == CFG_LOCK_ABSENT)
-		r = diag_set(diag, -EINVAL,
+	if (r < 0)
+		return r;
+	if (e->cfg.cfg.lock_kind == CFG_LOCK_ABSENT)
+		return diag_set(diag, -EINVAL,
 			"%s is an ordinary environment, which has no lock to be moved by; "
 			"`venvfs adopt` gives it one",
-			m->path.path);
-	if (r == 0)
-		r = harvest_first(ctx, &m->path, diag);
-	env_cfg_free(&m->cfg);
-	if (r == 0)
-		r = env_cfg_open(&m->path, &m->cfg, diag);
-	if (r == 0 && m->cfg.cfg.lock_kind == CFG_LOCK_DIGEST)
-		r = store_lock_get(ctx->store, &m->cfg.cfg.lock, &m->old, diag);
-	if (r == 0 && !m->old && !(m->old = lock_new()))
-		r = -ENOMEM;
-	return r == 0 ? interpreter_for_cfg(ctx->store, &m->cfg.cfg, &m->from, diag) : r;
+			e->path.path);
+	if (e->cfg.cfg.lock_kind == CFG_LOCK_DIGEST && !e->lock)
+		return diag_set(diag, -ENOENT,
+			"%s: its lock is not in the store, so that nothing tells what is to be "
+			"moved; `venvfs undo` goes back to one that is",
+			e->path.path);
+	if (!e->lock && !(e->lock = lock_new()))
+		return -ENOMEM;
+	return interpreter_for_cfg(ctx->store, &e->cfg.cfg, &e->py, diag);
 }
 
 /* The one asked for; else the one it has, as that is now; else another of its minor version. */
 static int choose(struct cmd_context *ctx, const char *python, struct move *m, struct diag *diag)
 {
-	const struct interpreter *from = m->from;
+	const struct interpreter *from = m->env.py;
 	auto_free char *like = NULL;
 	int r;
 
@@ -100,8 +92,8 @@ static int sort_out(struct cmd_context *ctx, struct move *m)
 	m->kept = lock_new();
 	if (!m->kept)
 		return -ENOMEM;
-	for (size_t i = 0; r == 0 && i < m->old->n; i++) {
-		const struct lock_line *l = &m->old->lines[i];
+	for (size_t i = 0; r == 0 && i < m->env.lock->n; i++) {
+		const struct lock_line *l = &m->env.lock->lines[i];
 
 		if (can_use(ctx->store, m->to, l)) {
 			r = lock_set(m->kept, l);
@@ -125,7 +117,7 @@ static int renew_pip(struct cmd_context *ctx, struct move *m)
 	struct digest id;
 	int r = 0;
 
-	if (!has || (m->from->major == m->to->major && m->from->minor == m->to->minor) ||
+	if (!has || (m->env.py->major == m->to->major && m->env.py->minor == m->to->minor) ||
 		seed_lock(ctx, m->to, &id, &seed, NULL) < 0)
 		return 0;
 	own = lock_find(seed, "pip");
@@ -148,21 +140,21 @@ static void keep_marks(const struct lock *old, struct lock *new)
 
 static void tell_private(const struct move *m)
 {
-	auto_close int upper = cmd_open_upper(&m->path, NULL);
+	auto_close int upper = cmd_open_upper(&m->env.path, NULL);
 	struct stat st;
 
 	if (upper < 0)
 		return;
-	if (strcmp(m->from->lib, m->to->lib) != 0 &&
-		fstatat(upper, m->from->lib, &st, AT_SYMLINK_NOFOLLOW) == 0)
+	if (strcmp(m->env.py->lib, m->to->lib) != 0 &&
+		fstatat(upper, m->env.py->lib, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		cmd_fail("%s/%s has private files, which stay there; Python %d.%d does not look "
 			 "into it",
-			m->path.path, m->from->lib, m->to->major, m->to->minor);
+			m->env.path.path, m->env.py->lib, m->to->major, m->to->minor);
 	if (fstatat(upper, "bin/python", &st, AT_SYMLINK_NOFOLLOW) == 0)
 		cmd_fail("%s/bin/python is a file of its own and stays what it is; `venvfs reset "
 			 "%s bin/python` gives it the new Python's",
-			m->path.path, m->path.path);
-	private_note(&m->path, m->to, m->kept);
+			m->env.path.path, m->env.path.path);
+	private_note(&m->env.path, m->to, m->kept);
 }
 
 /* 1: told already. */
@@ -189,18 +181,19 @@ static int upgrade(struct cmd_context *ctx, const char *env, const char *python,
 	if (r >= 0 && m->n_missing)
 		r = 1;
 	if (r == 0)
-		keep_marks(m->old, new.lock);
+		keep_marks(m->env.lock, new.lock);
 	if (r == 0 && new.lock->n)
 		r = store_lock_put(ctx->store, new.lock, &new.id, diag);
 	if (r == 0)
-		r = env_cfg_rebase(&m->cfg, &m->path, m->to, new.lock->n ? &new.id : NULL, diag);
+		r = env_cfg_rebase(
+			&m->env.cfg, &m->env.path, m->to, new.lock->n ? &new.id : NULL, diag);
 	if (r > 0)
-		cmd_fail("%s stays as it was", m->path.path);
+		cmd_fail("%s stays as it was", m->env.path.path);
 	if (r == 0) {
-		lock_diff_print(m->old, new.lock);
-		printf("%s: Python %s -> %s, %zu distribution%s\n", m->path.path,
-			m->cfg.cfg.version ? m->cfg.cfg.version : "?", m->to->version, new.lock->n,
-			plural(new.lock->n));
+		lock_diff_print(m->env.lock, new.lock);
+		printf("%s: Python %s -> %s, %zu distribution%s\n", m->env.path.path,
+			m->env.cfg.cfg.version ? m->env.cfg.cfg.version : "?", m->to->version,
+			new.lock->n, plural(new.lock->n));
 		tell_private(m);
 		fflush(stdout);
 		compile_added(ctx, m->to, new.lock->lines, new.lock->n, when);
@@ -222,7 +215,7 @@ static int run(struct cmd_context *ctx, int argc, char **argv)
 		{0},
 	};
 	int first = cmd_options(&cmd_upgrade, options, argc, argv), r;
-	struct move m = {.cfg = {.dir = -1}};
+	struct move m = {.env = {.cfg = {.dir = -1}}};
 	struct diag diag = {0};
 
 	if (first < 0)
@@ -232,13 +225,10 @@ static int run(struct cmd_context *ctx, int argc, char **argv)
 	if (!cmd_store(ctx))
 		return 1;
 	r = upgrade(ctx, argv[first], python, asker, compile_asked(now, never), &m, &diag);
-	interpreter_unref(m.from);
 	interpreter_unref(m.to);
-	lock_free(m.old);
 	lock_free(m.kept);
 	str_free(&m.pins);
-	env_cfg_free(&m.cfg);
-	env_path_free(&m.path);
+	env_lock_free(&m.env);
 	if (r < 0)
 		return cmd_fail("%s", diag_text(&diag, r));
 	return r;

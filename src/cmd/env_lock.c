@@ -22,7 +22,7 @@ static int read_interpreter(struct store *s, struct env_lock *e, struct diag *di
 	return r;
 }
 
-static int open_env(struct cmd_context *ctx, const char *env, bool harvest, struct env_lock *e,
+static int read_env(struct cmd_context *ctx, const char *env, bool harvest, struct env_lock *e,
 	struct diag *diag)
 {
 	int r = cmd_env_path(ctx, env, &e->path, diag);
@@ -41,16 +41,29 @@ static int open_env(struct cmd_context *ctx, const char *env, bool harvest, stru
 		if (r == -ENOENT) /* what it had can not be told any more */
 			r = 0;
 	}
-	return r == 0 ? read_interpreter(ctx->store, e, diag) : r;
+	return r;
 }
 
-int env_lock_open(struct cmd_context *ctx, const char *env, bool harvest, struct env_lock *ret,
+int env_lock_read(struct cmd_context *ctx, const char *env, bool harvest, struct env_lock *ret,
 	struct diag *diag)
 {
 	int r;
 
 	*ret = (struct env_lock){.cfg = {.dir = -1}};
-	r = open_env(ctx, env, harvest, ret, diag);
+	r = read_env(ctx, env, harvest, ret, diag);
+	if (r < 0)
+		env_lock_free(ret);
+	return r;
+}
+
+int env_lock_open(struct cmd_context *ctx, const char *env, bool harvest, struct env_lock *ret,
+	struct diag *diag)
+{
+	int r = env_lock_read(ctx, env, harvest, ret, diag);
+
+	if (r < 0)
+		return r;
+	r = read_interpreter(ctx->store, ret, diag);
 	if (r < 0)
 		env_lock_free(ret);
 	return r;
@@ -62,6 +75,7 @@ void env_lock_free(struct env_lock *e)
 	lock_free(e->lock);
 	env_cfg_free(&e->cfg);
 	env_path_free(&e->path);
+	*e = (struct env_lock){.cfg = {.dir = -1}};
 }
 
 static bool has(const struct env_lock *e, const struct synced *new)

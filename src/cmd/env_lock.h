@@ -20,7 +20,10 @@ struct env_lock {
  * lies in no root. */
 int env_lock_open(struct cmd_context *ctx, const char *env, bool harvest, struct env_lock *ret,
 	struct diag *diag);
-void env_lock_free(struct env_lock *e);
+/* The same without the Python, which may be gone: `py` stays NULL. */
+int env_lock_read(struct cmd_context *ctx, const char *env, bool harvest, struct env_lock *ret,
+	struct diag *diag);
+void env_lock_free(struct env_lock *e); /* also of one that could not be opened, and twice */
 /* Gives it the new lock in one step, tells a person the difference, and has bytecode made of what is
  * new. Where it has that lock already it is not touched. */
 int env_lock_switch(struct cmd_context *ctx, struct env_lock *e, const struct synced *new,

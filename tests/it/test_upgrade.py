@@ -167,6 +167,18 @@ def test_an_ordinary_environment_has_no_lock(venvfs, root, debian_python):
     assert r.returncode == 1 and "venvfs adopt" in r.stderr
 
 
+def test_a_lock_that_is_gone(venvfs, root, debian_python):
+    """Nothing tells what would have to be moved."""
+    venvfs("create", root / "e", "--python", debian_python, "--without-pip")
+    cfg = root / "e/pyvenv.cfg"
+    text = cfg.read_text().replace("venvfs-lock = none", f"venvfs-lock = sha256:{'0' * 64}")
+    cfg.write_text(text)
+    r = venvfs("upgrade", root / "e", check=False)
+    assert r.returncode == 1 and "its lock is not in the store" in r.stderr and cfg.read_text() == text
+    r = venvfs("upgrade", root / "nowhere", check=False)
+    assert r.returncode == 1 and "nowhere" in r.stderr
+
+
 # the base
 
 
