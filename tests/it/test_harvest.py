@@ -509,7 +509,7 @@ def test_while_the_store_is_looked_at_anew(venvfs, mount, x, pip, tmp_path):
 
     def refresh():
         while not done.is_set():
-            os.setxattr(mount.path, "user.venvfs.refresh", b"")
+            mount.renew()
 
     other = threading.Thread(target=refresh)
     other.start()

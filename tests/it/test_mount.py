@@ -365,7 +365,12 @@ def test_looking_at_the_store_anew_with_clones(venvfs, root, mounts):
         (root / name).mkdir()
         shutil.copy(root / "x/pyvenv.cfg", root / name)
     before = {n: sorted(os.listdir(site(root / n))) for n in "xbcd"}
+    [record] = site(root / "x").glob("*.dist-info/RECORD")
     for _ in range(2):
-        os.setxattr(root, "user.venvfs.refresh", b"")
+        record.lstat()
+        asked = m.requests()["LOOKUP"]
+        m.renew()
+        record.lstat()
+        assert m.requests()["LOOKUP"] > asked, "its tree is what it was"
         assert {n: sorted(os.listdir(site(root / n))) for n in "xbcd"} == before
     assert m.status()["envs"] == 4

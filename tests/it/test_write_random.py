@@ -238,7 +238,7 @@ def test_all_at_once(venvfs, ready, mounts, root, tmp_path):
     try:
         for i in range(40):
             (mount.path / "x" / "pyvenv.cfg").write_bytes(ready[1])
-            os.setxattr(mount.path, "user.venvfs.refresh", b"")
+            mount.renew()
             env = mount.path / "z"
             env.mkdir()
             (env / "pyvenv.cfg").write_bytes(ready[1])

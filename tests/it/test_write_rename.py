@@ -132,7 +132,7 @@ def test_it_follows_a_new_lock(venvfs, mount, x, top, prepared):
     (top / "mine").mkdir()
     os.rename(top / "demo/sub", top / "mine/sub")
     before = tree(top / "mine")
-    os.setxattr(mount.path, "user.venvfs.refresh", b"")
+    mount.renew()
     assert tree(top / "mine") == before
     for _ in range(2):
         (x / "pyvenv.cfg").write_bytes(b"".join(
