@@ -315,17 +315,17 @@ finally:
 def test_t7_a_kernel_from_an_environment(sci, mounts, home, sci_pins, debian_python, tmp_path):
     """`python -m ipykernel install` in one environment, and a client in another that starts it."""
     mounts(home / "envs", venvfs=sci)
-    work, lab = home / "envs" / "work", home / "envs" / "lab"
-    sci("create", work, "--python", debian_python)
-    sci("sync", work, sci_pins, "--no-compile")
-    sci("clone", work, lab)
+    data, lab = home / "envs" / "data", home / "envs" / "lab"
+    sci("create", data, "--python", debian_python)
+    sci("sync", data, sci_pins, "--no-compile")
+    sci("clone", data, lab)
     env = shell_env(HOME=home, JUPYTER_RUNTIME_DIR=tmp_path / "runtime", IPYTHONDIR=tmp_path / "ipython")
-    said(work / "bin/python", "-m", "ipykernel", "install", "--prefix", work, "--name", "work", env=env)
-    assert (work / "share/jupyter/kernels/work/kernel.json").is_file()
-    listed = said(work / "bin/jupyter", "kernelspec", "list", env=env)
-    assert re.search(rf"^ *work +{work}/share/jupyter/kernels/work$", listed, re.M)
-    out = said(lab / "bin/python", "-c", ASK, "work", env={**env, "JUPYTER_PATH": str(work / "share/jupyter")})
-    assert out == f"2 {work}"
+    said(data / "bin/python", "-m", "ipykernel", "install", "--prefix", data, "--name", "data", env=env)
+    assert (data / "share/jupyter/kernels/data/kernel.json").is_file()
+    listed = said(data / "bin/jupyter", "kernelspec", "list", env=env)
+    assert re.search(rf"^ *data +{data}/share/jupyter/kernels/data$", listed, re.M)
+    out = said(lab / "bin/python", "-c", ASK, "data", env={**env, "JUPYTER_PATH": str(data / "share/jupyter")})
+    assert out == f"2 {data}"
 
 
 def test_t7_its_own_kernels_win(sci, mounts, home, sci_pins, debian_python, tmp_path):
