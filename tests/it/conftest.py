@@ -235,6 +235,15 @@ class Mount:
         """How many requests of each opcode the daemon has seen."""
         return dict(self.status()["requests"])
 
+    def released(self, before):
+        """requests(), once all that was opened since `before` is closed: RELEASE comes when the caller has gone on."""
+        end = time.monotonic() + 30
+        while True:
+            now = self.requests()
+            if now["OPEN"] - before["OPEN"] <= now["RELEASE"] - before["RELEASE"] or time.monotonic() > end:
+                return now
+            time.sleep(0.02)
+
     def renew(self):
         """Every tree is made anew twice, as when the store has something new for it: here the facts about the base
         Python, which go and come back."""

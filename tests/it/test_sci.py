@@ -279,7 +279,7 @@ def seen(mount, tmp_path, what):
             assert time.monotonic() < end, "strace does not attach to all threads"
             time.sleep(0.02)
         what()
-        time.sleep(0.5)  # RELEASE comes when the caller has gone on
+        mount.released(before)
     finally:
         if tracer.poll() is None:
             tracer.send_signal(signal.SIGINT)
