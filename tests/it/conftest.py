@@ -281,7 +281,7 @@ class Mount:
         if not self.alive():
             fault = f"the daemon of {self.path} died"
         else:
-            end = time.monotonic() + 10
+            end = time.monotonic() + 60
             while True:
                 r = self.venvfs("umount", self.path, check=False)
                 if r.returncode == 0 or time.monotonic() > end:

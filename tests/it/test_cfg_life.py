@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -395,9 +394,10 @@ def test_made_again_under_the_same_name(mount, texts):
 
 
 def test_rename(mount, x):
-    with subprocess.Popen([x / "bin" / "python", "-B", "-c", "import sys; sys.stdin.read(); import one.a; print(one.a.__file__)"],
+    code = "import sys; print('up', flush=True); sys.stdin.read(); import one.a; print(one.a.__file__)"
+    with subprocess.Popen([x / "bin" / "python", "-B", "-c", code],
                           stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as p:
-        time.sleep(0.3)
+        assert p.stdout.readline() == "up\n"
         os.rename(x, mount.path / "y")
         assert not x.exists() and runs(mount.path / "y") == "one"
         assert (mount.path / "y" / "bin" / "one").read_text().startswith(f"#!{mount.path / 'y'}/bin/python")
