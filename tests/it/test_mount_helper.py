@@ -143,7 +143,7 @@ def test_by_an_ordinary_user(namespace, helper, other_user):
     ("rw,remount", 1, "unmount it first"),
     ("store=relative", 1, "absolute"),
     ("setuid=no-such-user", 1, "there is no such user"),
-    ("harvest=soon", 32, "--harvest takes seconds"),
+    ("harvest=soon", 32, "--harvest: seconds"),
 ])
 def test_refusals(venvfs, helper, root, options, code, text):
     r = subprocess.run([helper, "venvfs", root, "-o", options], env=venvfs.env, text=True, capture_output=True)
