@@ -217,17 +217,11 @@ const struct cmd cmd_mount = {
 	.usage = "mount [DIR] [-f] [-r] [--harvest SECONDS] [--allow-other]",
 	.summary = "mount the root DIR (default ~/envs, made if missing)",
 	.help = "  -f, --foreground   stay in the foreground, log to the terminal\n"
-		"  -r, --read-only    nothing can be changed; a warm environment asks the daemon "
-		"nothing\n"
+		"  -r, --read-only    nothing can be changed; a warm environment asks the daemon nothing\n"
 		"      --harvest SECONDS\n"
-		"                     how long an environment is left alone before what was "
-		"installed "
-		"into it\n"
-		"                     moves into the store (default 2; no: only by `venvfs "
-		"harvest`)\n"
-		"      --allow-other  let other users in (needs user_allow_other in "
-		"/etc/fuse.conf)\n"
-		"\n"
+		"                     how long an environment is left alone before what was installed into it\n"
+		"                     moves into the store (default 2; no: only by `venvfs harvest`)\n"
+		"      --allow-other  let other users in (needs user_allow_other in /etc/fuse.conf)\n\n"
 		"  venvfs mount && venvfs create demo && . ~/envs/demo/bin/activate\n",
 	.run = run_mount,
 };

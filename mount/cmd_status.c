@@ -136,8 +136,7 @@ const struct cmd cmd_status = {
 	.name = "status",
 	.usage = "status [--json]",
 	.summary = "what is mounted, and how many requests it has answered",
-	.help = "      --json   a list with one object for each mounted root: pid, root, requests "
-		"by opcode, faults\n\n"
+	.help = "      --json   a list with one object for each mounted root: pid, root, requests by opcode, faults\n\n"
 		"example: venvfs status --json\n",
 	.run = run,
 };

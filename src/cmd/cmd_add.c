@@ -147,10 +147,8 @@ const struct cmd cmd_add = {
 	.usage = "add ENV REQUIREMENT... [-r FILE]... [-U] [--no-deps] [--compile | --no-compile] "
 		 "[--ask pip|uv]",
 	.summary = "put distributions into an environment, with what they need",
-	.help = "A REQUIREMENT is what pip and uv take: \"requests\", \"django>=5,<6\", "
-		"\"x @ https://...\", a path of a\n"
-		"wheel or of a source tree. uv resolves them where there is one, else pip; what "
-		"they say reaches you\n"
+	.help = "A REQUIREMENT is what pip and uv take: \"requests\", \"django>=5,<6\", \"x @ https://...\", a path of a\n"
+		"wheel or of a source tree. uv resolves them where there is one, else pip; what they say reaches you\n"
 		"unchanged. What the environment has keeps its version where it can.\n\n"
 		"  -r, --requirement FILE  a requirements.txt; may be repeated\n"
 		"  -U, --upgrade           the newest of what is named\n"

@@ -64,10 +64,8 @@ const struct cmd cmd_adopt = {
 	.name = "adopt",
 	.usage = "adopt ENV...",
 	.summary = "make an ordinary environment that lies in a root one of ours",
-	.help = "An environment that another tool made there before works as it is, and is left "
-		"alone. Adopted, what\n"
-		"is installed in it moves into the store, and what every environment has anyhow "
-		"goes. `venvfs eject`\n"
+	.help = "An environment that another tool made there before works as it is, and is left alone. Adopted, what\n"
+		"is installed in it moves into the store, and what every environment has anyhow goes. `venvfs eject`\n"
 		"is the way back.\n\n"
 		"example: venvfs adopt ~/envs/old\n",
 	.run = run,

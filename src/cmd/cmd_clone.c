@@ -80,11 +80,8 @@ const struct cmd cmd_clone = {
 	.name = "clone",
 	.usage = "clone ENV NEW",
 	.summary = "make an environment that has what another one has",
-	.help = "NEW gets the same Python, the same distributions, and a copy of the private files "
-		"of ENV (by "
-		"reflink\n"
-		"where the file system can). Neither sees what is changed in the other "
-		"afterwards.\n\n"
+	.help = "NEW gets the same Python, the same distributions, and a copy of the private files of ENV (by reflink\n"
+		"where the file system can). Neither sees what is changed in the other afterwards.\n\n"
 		"example: venvfs clone web web-next\n",
 	.run = run,
 };

@@ -349,12 +349,8 @@ const struct cmd cmd_diff = {
 	.name = "diff",
 	.usage = "diff ENV [--json]",
 	.summary = "show what is private in an environment: in what it differs from its lock",
-	.help = "By distribution, one line a path: \"+\" was added, \"-\" deleted, \"~\" has other "
-		"bytes; "
-		"\"mode\" and\n"
-		"\"xattr\" differ in these alone, and \"same\" was made private without a change. "
-		"Of what "
-		"was\n"
+	.help = "By distribution, one line a path: \"+\" was added, \"-\" deleted, \"~\" has other bytes; \"mode\" and\n"
+		"\"xattr\" differ in these alone, and \"same\" was made private without a change. Of what was\n"
 		"installed privately one line tells. Nothing is changed.\n\n"
 		"example: venvfs diff web\n",
 	.run = run,

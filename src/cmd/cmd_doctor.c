@@ -222,16 +222,10 @@ const struct cmd cmd_doctor = {
 	.name = "doctor",
 	.usage = "doctor [--json]",
 	.summary = "what is wrong here, and how to mend it",
-	.help = "Looks at the machine, the store, the roots and their environments; a line for "
-		"each, and "
-		"below one that\n"
-		"is bad what mends it. It changes nothing. Mounting is tried in a directory of its "
-		"own "
-		"beside the root.\n"
+	.help = "Looks at the machine, the store, the roots and their environments; a line for each, and below one that\n"
+		"is bad what mends it. It changes nothing. Mounting is tried in a directory of its own beside the root.\n"
 		"Ends with 1 if anything is bad; a note is nothing bad.\n\n"
-		"  --json   a list of {\"check\", \"verdict\": \"ok\", \"note\" or \"bad\", "
-		"\"what\", "
-		"\"mend\"}\n\n"
+		"  --json   a list of {\"check\", \"verdict\": \"ok\", \"note\" or \"bad\", \"what\", \"mend\"}\n\n"
 		"example: venvfs doctor\n",
 	.any_config = true,
 	.run = run,

@@ -284,10 +284,8 @@ const struct cmd cmd_du = {
 		"  unique      in the store, for this environment and its earlier locks alone\n"
 		"  shared      in the store, for other environments of any root too, or in a\n"
 		"              read-only store\n"
-		"  if removed  private and unique; the store's part stays there until it is "
-		"cleaned\n"
-		"  as files    what an ordinary directory with the same distributions would "
-		"take\n\n"
+		"  if removed  private and unique; the store's part stays there until it is cleaned\n"
+		"  as files    what an ordinary directory with the same distributions would take\n\n"
 		"  --json      in bytes\n\n"
 		"examples: venvfs du\n"
 		"          venvfs du web --json\n",

@@ -194,11 +194,8 @@ const struct cmd cmd_eject = {
 	.name = "eject",
 	.usage = "eject ENV...",
 	.summary = "make an environment an ordinary one, where it lies",
-	.help = "All of its files are written there, by reflink where the file system can, and its "
-		"pyvenv.cfg loses the\n"
-		"venvfs-lock line: it needs neither the mount nor the store afterwards. Its "
-		"earlier locks "
-		"are\n"
+	.help = "All of its files are written there, by reflink where the file system can, and its pyvenv.cfg loses the\n"
+		"venvfs-lock line: it needs neither the mount nor the store afterwards. Its earlier locks are\n"
 		"forgotten. `venvfs adopt` is the way back.\n\n"
 		"example: venvfs eject web\n",
 	.run = run,

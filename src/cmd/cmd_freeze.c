@@ -265,11 +265,8 @@ const struct cmd cmd_freeze = {
 	.name = "freeze",
 	.usage = "freeze ENV [--format requirements|pylock] [--all] [--ask pip|uv]",
 	.summary = "write what an environment has as a lock file",
-	.help = "On standard output, as `venvfs sync` reads it. requirements (the default) has a "
-		"pin "
-		"a line, with the\n"
-		"hash of the wheel it was made from; pylock (PEP 751) also says where the files "
-		"are, for which the\n"
+	.help = "On standard output, as `venvfs sync` reads it. requirements (the default) has a pin a line, with the\n"
+		"hash of the wheel it was made from; pylock (PEP 751) also says where the files are, for which the\n"
 		"package index is asked, and holds what came from a URL or a repository.\n\n"
 		"  --all         pip, setuptools, wheel and uv as well\n"
 		"  --ask pip|uv  as for sync\n\n"

@@ -91,10 +91,8 @@ const struct cmd cmd_harvest = {
 	.name = "harvest",
 	.usage = "harvest ENV... [--json]",
 	.summary = "move what pip and other installers put into an environment into the store",
-	.help = "A mounted root does it by itself when an environment was left alone for a while "
-		"(venvfs.conf:\n"
-		"[mount] harvest). Whole distributions alone are moved: every file that RECORD "
-		"lists is there, with\n"
+	.help = "A mounted root does it by itself when an environment was left alone for a while (venvfs.conf:\n"
+		"[mount] harvest). Whole distributions alone are moved: every file that RECORD lists is there, with\n"
 		"the bytes it says. What stays private is told, with the reason.\n\n"
 		"example: pip install requests && venvfs harvest demo\n",
 	.run = run,

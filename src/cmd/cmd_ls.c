@@ -169,9 +169,7 @@ const struct cmd cmd_ls = {
 	.name = "ls",
 	.usage = "ls [DIR] [--json]",
 	.summary = "list the environments of a root",
-	.help = "Shows name, Python, number of distributions and state of each environment in DIR "
-		"(default: "
-		"the\n"
+	.help = "Shows name, Python, number of distributions and state of each environment in DIR (default: the\n"
 		"root). \"ordinary\" is one without a lock: all that is in it is its own files.\n\n"
 		"example: venvfs ls --json\n",
 	.run = run,

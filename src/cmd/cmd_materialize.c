@@ -98,10 +98,8 @@ const struct cmd cmd_materialize = {
 	.name = "materialize",
 	.usage = "materialize ENV DIR",
 	.summary = "write an environment out as an ordinary one, with no mount",
-	.help = "DIR is made, or is an empty directory. It gets all files of the environment, by "
-		"reflink where\n"
-		"the file system can, with DIR's path in scripts and activate scripts, and needs "
-		"neither\n"
+	.help = "DIR is made, or is an empty directory. It gets all files of the environment, by reflink where\n"
+		"the file system can, with DIR's path in scripts and activate scripts, and needs neither\n"
 		"venvfs nor the store afterwards.\n\n"
 		"example: venvfs materialize web /srv/web/.venv\n",
 	.run = run,

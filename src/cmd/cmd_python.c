@@ -99,15 +99,10 @@ const struct cmd cmd_python = {
 	.name = "python",
 	.usage = "python ls [--json]",
 	.summary = "list the Pythons of this machine",
-	.help = "Shows version, implementation, where from and path of every CPython from 3.8 on "
-		"and every PyPy\n"
-		"in PATH, of pyenv, uv and conda, and in /usr/bin and /usr/local/bin: each binary "
-		"once, newest first.\n"
-		"A \"t\" behind the version is a free-threaded build. Each is asked once, and "
-		"again "
-		"when its binary\n"
-		"has changed. What stands here can be given to --python by version (3.13, 3.13t, "
-		"pypy3.10) or path.\n\n"
+	.help = "Shows version, implementation, where from and path of every CPython from 3.8 on and every PyPy\n"
+		"in PATH, of pyenv, uv and conda, and in /usr/bin and /usr/local/bin: each binary once, newest first.\n"
+		"A \"t\" behind the version is a free-threaded build. Each is asked once, and again when its binary\n"
+		"has changed. What stands here can be given to --python by version (3.13, 3.13t, pypy3.10) or path.\n\n"
 		"example: venvfs python ls\n",
 	.run = run,
 };

@@ -73,9 +73,7 @@ const struct cmd cmd_remove = {
 	.name = "remove",
 	.usage = "remove ENV NAME...",
 	.summary = "take distributions out of an environment",
-	.help = "Each named distribution goes, and no other, as with `pip uninstall`; if one is "
-		"not "
-		"there all stay.\n"
+	.help = "Each named distribution goes, and no other, as with `pip uninstall`; if one is not there all stay.\n"
 		"`venvfs undo` brings them back.\n\n"
 		"example: venvfs remove web gunicorn\n",
 	.run = run,

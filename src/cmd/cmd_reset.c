@@ -171,12 +171,8 @@ const struct cmd cmd_reset = {
 	.name = "reset",
 	.usage = "reset ENV [PATH...] [--yes]",
 	.summary = "forget private changes and deletions, so that the lock shows again",
-	.help = "PATH is a file or directory of the environment (default: all but pyvenv.cfg). "
-		"What is "
-		"private below it\n"
-		"is removed, what was deleted is back. Each is told. On a terminal it asks first, "
-		"but with "
-		"-y or --yes;\n"
+	.help = "PATH is a file or directory of the environment (default: all but pyvenv.cfg). What is private below it\n"
+		"is removed, what was deleted is back. Each is told. On a terminal it asks first, but with -y or --yes;\n"
 		"`venvfs diff` only tells.\n\n"
 		"example: venvfs reset web lib/python3.11/site-packages/requests\n",
 	.run = run,

@@ -111,9 +111,7 @@ const struct cmd cmd_rm = {
 	.name = "rm",
 	.usage = "rm ENV...",
 	.summary = "remove environments",
-	.help = "Removes each environment with its private files, and the symlink that ENV is, if "
-		"it is one. "
-		"What is\n"
+	.help = "Removes each environment with its private files, and the symlink that ENV is, if it is one. What is\n"
 		"in the store stays there.\n\n"
 		"example: venvfs rm web .venv\n",
 	.run = run,

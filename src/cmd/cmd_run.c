@@ -231,16 +231,12 @@ const struct cmd cmd_run = {
 	.usage = "run [--python X] [--with REQUIREMENT]... [--from FILE] [-U] [--ask pip|uv] [--] "
 		 "COMMAND [ARGUMENT]...",
 	.summary = "run a command in an environment of its own, which is gone afterwards",
-	.help = "COMMAND is looked for in the environment first. A script NAME.py is run by its "
-		"python, with what it\n"
-		"says it needs (PEP 723). The root must be mounted. The exit status is the "
-		"command's.\n\n"
+	.help = "COMMAND is looked for in the environment first. A script NAME.py is run by its python, with what it\n"
+		"says it needs (PEP 723). The root must be mounted. The exit status is the command's.\n\n"
 		"  -p, --python X          as for create\n"
-		"  -w, --with REQUIREMENT  what is in it, with what that needs; may be repeated. "
-		"It is resolved once and\n"
+		"  -w, --with REQUIREMENT  what is in it, with what that needs; may be repeated. It is resolved once and\n"
 		"                          then stays at these versions\n"
-		"  --from FILE             what a pylock.toml or a requirements.txt with pins says "
-		"is in it\n"
+		"  --from FILE             what a pylock.toml or a requirements.txt with pins says is in it\n"
 		"  -U, --upgrade           resolve again\n"
 		"  --ask pip|uv            as for sync\n\n"
 		"example: venvfs run --with httpx -- python -c 'import httpx'\n",

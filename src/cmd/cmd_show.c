@@ -208,11 +208,8 @@ const struct cmd cmd_show = {
 	.name = "show",
 	.usage = "show ENV [--json]",
 	.summary = "tell what an environment is made of",
-	.help = "Shows its Python, its lock, every distribution in it, paths that several "
-		"distributions have "
-		"with\n"
-		"different bytes, and what is wrong with it, if anything is (then the exit code is "
-		"1).\n\n"
+	.help = "Shows its Python, its lock, every distribution in it, paths that several distributions have with\n"
+		"different bytes, and what is wrong with it, if anything is (then the exit code is 1).\n\n"
 		"example: venvfs show web\n",
 	.run = run,
 };

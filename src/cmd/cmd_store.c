@@ -28,17 +28,14 @@ const struct cmd cmd_of_store = {
 	.usage = "store add|ls|verify|compile [ARGUMENT]...",
 	.summary = "look after the store: add wheels, list, check, compile",
 	.help = "store add [--compile|--no-compile] [--json] WHEEL...\n"
-		"    Adds wheels. What is refused is named with the reason, and the others are "
-		"added all the same.\n"
-		"    Bytecode is compiled in the background, now (--compile), or not "
-		"(--no-compile).\n"
+		"    Adds wheels. What is refused is named with the reason, and the others are added all the same.\n"
+		"    Bytecode is compiled in the background, now (--compile), or not (--no-compile).\n"
 		"store ls [--json] [NAME]...\n"
 		"    Lists the distributions of the store and of its tiers.\n"
 		"store verify [--json]\n"
 		"    Reads all of it again and names what is damaged.\n"
 		"store compile [--python X]... [--jobs N] [--background] [NAME]...\n"
-		"    Compiles bytecode that is missing, for every Python that environments were "
-		"made with.\n\n"
+		"    Compiles bytecode that is missing, for every Python that environments were made with.\n\n"
 		"example: venvfs store add wheelhouse/*.whl\n",
 	.run = run,
 };

@@ -102,20 +102,13 @@ const struct cmd cmd_sync = {
 	.name = "sync",
 	.usage = "sync ENV FILE [--compile | --no-compile] [--ask pip|uv]",
 	.summary = "make an environment have exactly what a lock file says",
-	.help = "FILE is a pylock.toml (PEP 751), or a requirements.txt whose every line is "
-		"pinned, with hashes or "
-		"without.\n"
-		"What the store does not have is downloaded; a source is built with pip. "
-		"Everything is there "
-		"before the\n"
-		"environment is switched, in one step; if anything fails it stays as it was. pip, "
-		"setuptools, "
-		"wheel and uv\n"
+	.help = "FILE is a pylock.toml (PEP 751), or a requirements.txt whose every line is pinned, with hashes or without.\n"
+		"What the store does not have is downloaded; a source is built with pip. Everything is there before the\n"
+		"environment is switched, in one step; if anything fails it stays as it was. pip, setuptools, wheel and uv\n"
 		"stay in it unless FILE names them.\n\n"
 		"  --compile      wait for bytecode (default: it is made in the background)\n"
 		"  --no-compile   make none\n"
-		"  --ask pip|uv   who is asked for what FILE tells no address of; default: uv "
-		"where there is one,\n"
+		"  --ask pip|uv   who is asked for what FILE tells no address of; default: uv where there is one,\n"
 		"                 but pip where only pip's configuration names an index\n\n"
 		"example: venvfs sync web pylock.toml\n",
 	.run = run,

@@ -283,13 +283,10 @@ const struct cmd cmd_undo = {
 	.name = "undo",
 	.usage = "undo ENV [--redo | --list [--json]]",
 	.summary = "take the last change of what is installed back",
-	.help = "The environment gets the lock that it had before; once more, the one before that. "
-		"Private files\n"
+	.help = "The environment gets the lock that it had before; once more, the one before that. Private files\n"
 		"stay as they are.\n\n"
 		"  --redo  takes the last undo back, until something else changes the lock\n"
-		"  --list  the locks that it had, the newest first, and what each brought; \"*\" "
-		"is the "
-		"present one\n\n"
+		"  --list  the locks that it had, the newest first, and what each brought; \"*\" is the present one\n\n"
 		"example: venvfs sync web new.txt && venvfs undo web\n",
 	.run = run,
 };

@@ -238,16 +238,11 @@ const struct cmd cmd_upgrade = {
 	.name = "upgrade",
 	.usage = "upgrade ENV [--python X] [--compile | --no-compile] [--ask pip|uv]",
 	.summary = "move an environment to another Python",
-	.help = "Everything in its lock stays at its version; where the new Python needs another "
-		"wheel, that is taken\n"
-		"from the store or downloaded. If anything can not be had, all of it is named and "
-		"the environment\n"
-		"stays as it was. Only pip becomes that of the new Python where it is newer. "
-		"Private files stay where\n"
-		"they are. `venvfs undo` takes back what is installed, not the Python: upgrade to "
-		"the old one again.\n\n"
-		"  -p, --python X   a version, a name in PATH or a path; default: the Python it "
-		"has, as that is now,\n"
+	.help = "Everything in its lock stays at its version; where the new Python needs another wheel, that is taken\n"
+		"from the store or downloaded. If anything can not be had, all of it is named and the environment\n"
+		"stays as it was. Only pip becomes that of the new Python where it is newer. Private files stay where\n"
+		"they are. `venvfs undo` takes back what is installed, not the Python: upgrade to the old one again.\n\n"
+		"  -p, --python X   a version, a name in PATH or a path; default: the Python it has, as that is now,\n"
 		"                   or where that is gone another of the same minor version\n"
 		"  --compile        wait for bytecode (default: it is made in the background)\n"
 		"  --no-compile     make none\n"
