@@ -564,6 +564,7 @@ void crop_free(struct crop *c)
 	free(c->line.name);
 	free(c->line.version);
 	free(c->line.installer);
+	free(c->line.wheel_name);
 	free(c->info);
 	manifest_free(c->manifest);
 	*c = (struct crop){0};

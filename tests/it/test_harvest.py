@@ -5,6 +5,7 @@ import base64
 import hashlib
 import mmap
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -312,6 +313,26 @@ def test_a_note_that_the_lock_has_no_room_for_stays(venvfs, mount, x, pip, wheel
     assert (site(x) / "rich-1.0.dist-info" / name).read_text() == text
     mount.remount()
     assert (site(x) / "rich-1.0.dist-info" / name).read_text() == text
+
+
+def test_notes_of_another_installer(venvfs, mount, x, tmp_path):
+    """The same files, noted by another: the lock takes the note over, and knows still which wheel they came from."""
+    wheel = wheelmaker.make(tmp_path, "plain", files={"plain/__init__.py": "x = 1\n"})
+    venvfs("store", "add", "--no-compile", wheel)
+    (tmp_path / "pins").write_text("plain==1.0\n")
+    venvfs("sync", "--no-compile", x, tmp_path / "pins")
+    locks = [p.read_text() for p in (venvfs.store / "locks").rglob("*") if p.is_file()]
+    assert any("wheel=plain-1.0-py3-none-any.whl" in text for text in locks), locks
+    info = site(x) / "plain-1.0.dist-info"
+    record = (info / "RECORD").read_text()
+    for name, text in ("INSTALLER", "another\n"), ("RECORD", re.sub(r"INSTALLER,.*", "INSTALLER,,", record)):
+        (info / name).unlink()
+        (info / name).write_text(text)
+    said = venvfs.json("harvest", x)
+    assert [d["name"] for d in said["added"]] == ["plain"] and only_cfg(mount), said
+    assert (info / "INSTALLER").read_text() == "another\n"
+    [now] = [p.read_text() for p in (venvfs.store / "locks").rglob("*") if p.is_file() and "another" in p.read_text()]
+    assert "wheel=plain-1.0-py3-none-any.whl" in now
 
 
 @pytest.mark.parametrize("mask", [0o002, 0o027, 0o077])
