@@ -8,23 +8,9 @@
 # TAP: one check for each law, naming every breach.
 set -u
 cd "${srcdir:-$(dirname "$0")/..}" || exit 99
+. tests/tap.sh
 
 files=$(find src mount \( -name '*.c' -o -name '*.h' -o -name '*.py' \) -type f | LC_ALL=C sort)
-n=0
-failed=0
-
-# report NAME BREACHES: a check, "ok" where there is no breach
-report()
-{
-	n=$((n + 1))
-	if [ -z "$2" ]; then
-		echo "ok $n - $1"
-	else
-		failed=1
-		echo "not ok $n - $1"
-		printf '%s\n' "$2" | sed 's/^/# /'
-	fi
-}
 
 # each_include PROGRAM: runs awk over every #include line: `home` is the layer of the file, `path`
 # what it includes, `system` whether in angle brackets
@@ -93,5 +79,4 @@ report "every file has one SPDX line" "$(for f in $files; do
 	[ "$(grep -c 'SPDX-License-Identifier: MIT' "$f")" = 1 ] || echo "$f"
 done)"
 
-echo "1..$n"
-exit $failed
+done_testing
