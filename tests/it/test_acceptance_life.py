@@ -570,9 +570,11 @@ def test_g40_killed_while_pip_installs(venvfs, make, mount, tmp_path):
             if record.exists() and info == "plain-2.0.dist-info":
                 check_record(x, info)
         assert "No broken" in run(x / "bin/python", "-m", "pip", "check", env=venvfs.env, check=False).stdout
+        aside = set(site(x).glob("~*"))
         run(x / "bin/python", "-m", "pip", "install", "-q", "--no-index", "--force-reinstall", wheel, env=venvfs.env)
         assert [d for d in os.listdir(site(x)) if d.startswith("plain-")] == ["plain-2.0.dist-info"]
         check_record(x, "plain-2.0.dist-info")
+        assert set(site(x).glob("~*")) <= aside, "a pip that nobody kills leaves nothing aside"
         for p in site(x).glob("~*"):
             shutil.rmtree(p)
         assert "No broken" in run(x / "bin/python", "-m", "pip", "check", env=venvfs.env).stdout
