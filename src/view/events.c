@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * A list under a mutex, and two counters that tell a waiter when everything
- * queued before it is out. Memory running out drops an event: the kernel then
- * goes on with what it knows, which is old but was true.
+ * A list under a mutex, and two counters: an event is out when as many are done as were queued up
+ * to it. A waiter is woken at that count, and not by each event on the way. Memory running out
+ * drops an event: the kernel then goes on with what it knows, which is old but was true.
  */
 #include "view/events.h"
 
@@ -12,14 +12,17 @@
 #include <string.h>
 #include <time.h>
 
-enum { MAX_WAITERS = 6, WAIT_NS = 250 * 1000 * 1000 };
+enum { MAX_WAITERS = 6, STALL_NS = 250 * 1000 * 1000 };
+
+/* n_queued after what this thread queued last. There is one queue in a process that mounts. */
+static _Thread_local uint64_t own_goal;
 
 struct events {
 	pthread_mutex_t mutex;
 	pthread_cond_t more, done;
 	struct event *first, **last;
 	uint64_t n_queued, n_done;
-	unsigned n_waiting;
+	uint64_t goals[MAX_WAITERS]; /* n_done that one waits for; 0: nobody */
 	bool stopped;
 };
 
@@ -62,7 +65,7 @@ static void queue(struct events *q, enum event_kind kind, uint64_t ino, const ch
 	pthread_mutex_lock(&q->mutex);
 	*q->last = e;
 	q->last = &e->next;
-	q->n_queued++;
+	own_goal = ++q->n_queued;
 	pthread_cond_signal(&q->more);
 	pthread_mutex_unlock(&q->mutex);
 }
@@ -104,7 +107,9 @@ void events_done(struct events *q, struct event *e)
 	free(e);
 	pthread_mutex_lock(&q->mutex);
 	q->n_done++;
-	pthread_cond_broadcast(&q->done);
+	for (size_t i = 0; i < MAX_WAITERS; i++)
+		if (q->goals[i] == q->n_done)
+			pthread_cond_broadcast(&q->done);
 	pthread_mutex_unlock(&q->mutex);
 }
 
@@ -117,23 +122,52 @@ void events_stop(struct events *q)
 	pthread_mutex_unlock(&q->mutex);
 }
 
-void events_wait(struct events *q)
+/* False: not one event went out for as long as a stall is. The queue's mutex. */
+static bool wait_some(struct events *q)
 {
+	uint64_t before = q->n_done;
 	struct timespec until;
-	uint64_t goal;
 
 	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_nsec += WAIT_NS;
+	until.tv_nsec += STALL_NS;
 	until.tv_sec += until.tv_nsec / 1000000000;
 	until.tv_nsec %= 1000000000;
+	return pthread_cond_timedwait(&q->done, &q->mutex, &until) != ETIMEDOUT ||
+	       q->n_done != before;
+}
+
+/* The queue's mutex. */
+static void wait_for(struct events *q, uint64_t goal)
+{
+	size_t i = 0;
+
+	while (i < MAX_WAITERS && q->goals[i])
+		i++;
+	if (i == MAX_WAITERS || q->n_done >= goal)
+		return;
+	q->goals[i] = goal;
+	while (q->n_done < goal && !q->stopped)
+		if (!wait_some(q))
+			break;
+	q->goals[i] = 0;
+}
+
+void events_wait(struct events *q)
+{
 	pthread_mutex_lock(&q->mutex);
-	goal = q->n_queued;
-	if (q->n_waiting < MAX_WAITERS) {
-		q->n_waiting++;
-		while (q->n_done < goal && !q->stopped)
-			if (pthread_cond_timedwait(&q->done, &q->mutex, &until) == ETIMEDOUT)
-				break;
-		q->n_waiting--;
-	}
+	wait_for(q, own_goal);
+	pthread_mutex_unlock(&q->mutex);
+}
+
+void events_leave(struct events *q)
+{
+	(void)q;
+	own_goal = 0;
+}
+
+void events_wait_all(struct events *q)
+{
+	pthread_mutex_lock(&q->mutex);
+	wait_for(q, q->n_queued);
 	pthread_mutex_unlock(&q->mutex);
 }

@@ -13,8 +13,9 @@
 
 enum event_kind {
 	EVENT_EXPIRE, /* the name in directory `ino` is to be looked up again */
-	EVENT_DROP,   /* the same of a file, whose object the kernel should let go of if nobody has it open */
-	EVENT_INVAL,  /* attributes and cached contents of `ino` are out of date */
+	EVENT_DROP, /* the same of a file, whose object the kernel should let go of if nobody has it
+		       open */
+	EVENT_INVAL, /* attributes and cached contents of `ino` are out of date */
 };
 
 struct event {
@@ -38,8 +39,17 @@ struct event *events_take(struct events *q);
 void events_done(struct events *q, struct event *e);
 void events_stop(struct events *q);
 
-/* Waits until all that is queued now was delivered, at most a quarter of a second; returns at once
- * when too many callers wait already, so that handlers never take up all threads of the session. */
+/* Waits until what this thread queued so far was delivered. Not for what others queued: that may be
+ * for a directory whose lock the kernel holds for the request this thread is handling, and so wait
+ * for this thread. Where that happens all the same nothing is delivered any more, and it returns
+ * after a quarter of a second of that. It returns at once when too many callers wait already, so
+ * that handlers never take up all threads of the session. */
 void events_wait(struct events *q);
+/* What this thread queued is for when its handler has answered: events_wait() does not wait for it.
+ */
+void events_leave(struct events *q);
+/* The same of all that is queued now. For a request for which the kernel holds no directory's lock.
+ */
+void events_wait_all(struct events *q);
 
 #endif

@@ -124,7 +124,7 @@ int view_open(
 	inode_ref(v->inodes, i);
 	/* or it would be read as long as an earlier text was, or from that one's pages */
 	if (made)
-		events_wait(v->events);
+		events_wait_all(v->events);
 	return 0;
 }
 
@@ -163,8 +163,6 @@ void view_release(struct view *v, uint64_t ino)
 	if (last && i->kind == INODE_DRAFT) {
 		draft_publish(v, i, &(struct caller){.uid = v->uid, .gid = v->gid});
 		pthread_rwlock_wrlock(&v->lock);
-		if (inode_parent(i))
-			events_expire(v->events, inode_parent(i)->id, CFG_NAME);
 		inode_detach(v->inodes, i);
 		pthread_rwlock_unlock(&v->lock);
 	}

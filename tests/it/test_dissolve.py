@@ -26,7 +26,7 @@ WHEELS = {
 
 # Makes, looks at and removes environments; runs in the Python whose shutil is to be tried.
 LOOP = """
-import os, shutil, subprocess, sys
+import os, shutil, subprocess, sys, traceback
 how, count, root, upper, cfg, others = sys.argv[1], int(sys.argv[2]), *sys.argv[3:6], set(sys.argv[6].split(","))
 text = open(cfg, "rb").read()
 
@@ -62,8 +62,8 @@ for i in range(count):
         if how == "rmtree": shutil.rmtree(env)
         elif how == "find": subprocess.run(["find", env, "-depth", "-delete"], check=True)
         else: subprocess.run(how.split() + ["-r", env], check=True)
-    except Exception as e:
-        sys.exit("%d, after %s: %r" % (i, what.__name__, e))
+    except Exception:
+        sys.exit("%d, after %s: %s" % (i, what.__name__, traceback.format_exc()))
     left = [d for d in (root, upper) if set(os.listdir(d)) != others]
     if left or os.path.lexists(env):
         sys.exit("%d, after %s: left: %s" % (i, what.__name__, [os.listdir(d) for d in left]))
