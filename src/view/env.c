@@ -168,6 +168,8 @@ int env_check(struct view *v, struct inode *dir)
 			r = env_plan_generation(v, &p, fd);
 		if (r == 0 && !p.have_lower)
 			r = env_plan_without_dists(v, &p);
+		if (r == 0 && p.lower && !v->read_only)
+			asides_drop(fd, p.lower);
 	}
 	if (r == -ENOMEM || r == -EIO || r == -EMFILE) {
 		env_plan_free(&p);

@@ -194,6 +194,11 @@ bool upper_drop(struct view *v, struct inode *dir, int dirfd, const char *name);
  * writing; queues. */
 void pycs_drop(struct view *v, struct env *env);
 
+/* asides.c */
+/* Before an environment is first looked at: takes away what pip had put aside when the daemon before
+ * this one died. `upper` is its upper directory. What can not be taken away stays. No lock held. */
+void asides_drop(int upper, struct lower *lower);
+
 /* tidy.c: after a harvest. Takes what is private no longer out of the upper: files that `known` says
  * the bytes of, where the lower tree has the same; generated ones; whiteouts of nothing; directories
  * left empty. Nobody sees a difference but in times. Not under the structure lock. -EAGAIN: somebody
