@@ -65,10 +65,10 @@ def test_to_another_minor_version(venvfs, mounts, root, pythons, two, small_whee
     mount = mounts(root)
     with_wheels(venvfs, root, pythons, small_wheels, two)
     python = root / "e/bin/python"
-    assert run(python, "-c", LOOK) == f"3.11 1 3.11 {root}/e"
+    assert run(python, "-B", "-c", LOOK) == f"3.11 1 3.11 {root}/e"
     before = {d["name"]: d for d in venvfs.json("show", root / "e")["distributions"]}
     r = venvfs("upgrade", root / "e", "--python", pythons[new], "--no-compile")
-    assert run(python, "-c", LOOK) == f"3.12 1 3.12 {root}/e"
+    assert run(python, "-B", "-c", LOOK) == f"3.12 1 3.12 {root}/e"
     assert os.listdir(root / "e/lib") == ["python3.12"] and "private files" not in r.stderr
     after = {d["name"]: d for d in venvfs.json("show", root / "e")["distributions"]}
     assert after["pure"] == before["pure"]
@@ -77,14 +77,14 @@ def test_to_another_minor_version(venvfs, mounts, root, pythons, two, small_whee
     assert {n: d["version"] for n, d in after.items() if n != "pip"} == {
         n: d["version"] for n, d in before.items() if n != "pip"
     }
-    run(python, "-m", "pip", "check")
+    run(python, "-B", "-m", "pip", "check")
     cfg = (root / "e/pyvenv.cfg").read_text()
     assert f"home = {pythons[new].parent}\n" in cfg and f"version = {new}" in cfg
     assert f"command = {pythons[new]} -m venv {root}/e\n" in cfg and cfg.count("venvfs-lock") == 1
     mount.remount()
-    assert run(python, "-c", LOOK) == f"3.12 1 3.12 {root}/e"
+    assert run(python, "-B", "-c", LOOK) == f"3.12 1 3.12 {root}/e"
     venvfs("upgrade", root / "e", "--python", pythons[old], "--no-compile")
-    assert run(python, "-c", LOOK) == f"3.11 1 3.11 {root}/e"
+    assert run(python, "-B", "-c", LOOK) == f"3.11 1 3.11 {root}/e"
 
 
 def test_not_mounted(venvfs, root, pythons, two, small_wheels):
