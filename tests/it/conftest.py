@@ -255,7 +255,7 @@ class Mount:
 
     def alive(self):
         try:
-            os.stat(self.path)
+            os.statvfs(self.path)  # which the kernel does not answer by itself
         except OSError:
             return False
         return is_mounted(self.path)

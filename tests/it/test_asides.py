@@ -3,6 +3,7 @@
 nothing else is."""
 
 import os
+import time
 
 import pytest
 
@@ -15,6 +16,8 @@ WHEELS = {"plain": {"files": {"plain/__init__.py": "", "plain/sub/a.py": "", "ot
 def die(mount):
     os.kill(mount.pid, 9)
     wait_for_end(mount.pid)
+    while mount.alive():  # its other threads end later
+        time.sleep(0.01)
     mount.mount()
 
 
@@ -51,9 +54,10 @@ def test_of_an_installer(own, mount, first):
     if not first:
         os.rename(site(own) / "own-1.0.dist-info", site(own) / "~wn-1.0.dist-info")
         gone.add("own-1.0.dist-info")
+    upper = mount.upper
     die(mount)
     assert set(os.listdir(site(own))) == before - gone
-    left = [p for p in (mount.upper / "x").rglob("*") if p.name.startswith(("~", ".venvfs-tmp"))]
+    left = [p for p in (upper / "x").rglob("*") if p.name.startswith(("~", ".venvfs-tmp"))]
     assert not left
 
 
