@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * What pip puts aside while it uninstalls: it renames each directory of the distribution beside itself
+ * What pip puts aside while it uninstalls: it renames each directory of the distribution beside
+ * itself
  * ("plain" becomes "~lain"), and deletes that once the new one is in place. If the daemon dies in
- * between, pip can not; its own next run would warn of them for ever. Only what can be told to be such
- * a directory goes: the view has, or a RECORD that is there names, the directory it was.
+ * between, pip can not; its own next run would warn of them for ever. Only what can be told to be
+ * such a directory goes: the view has, or a RECORD that is there names, the directory it was.
  */
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -17,8 +18,8 @@
 
 enum { RECORD_MAX = 64 << 20 };
 
-/* pip's AdjacentTempDirectory: "~", up to as many of these as letters make room for them, and the rest
- * of the name; or, where all such names are taken, some of these and the whole name. */
+/* pip's AdjacentTempDirectory: "~", up to as many of these as letters make room for them, and the
+ * rest of the name; or, where all such names are taken, some of these and the whole name. */
 static bool is_aside_of(const char *aside, const char *name, size_t n)
 {
 	size_t len = strlen(aside), fill = 1 + strspn(aside + 1, "-~.=%0123456789");
@@ -34,13 +35,14 @@ static bool is_aside_of(const char *aside, const char *name, size_t n)
 }
 
 struct search {
-	const struct listing *names;
-	bool *found; /* by name: it is an aside */
+	const struct listing *names; /* all in the directory */
+	size_t first, end;	     /* of these begin with "~" */
+	bool *found;		     /* by name: it is an aside */
 };
 
 static void match(struct search *s, const char *name, size_t n)
 {
-	for (size_t k = 0; k < s->names->n; k++)
+	for (size_t k = s->first; k < s->end; k++)
 		if (!s->found[k] && is_aside_of(s->names->p[k], name, n))
 			s->found[k] = true;
 }
@@ -93,12 +95,13 @@ static void drop(int site, const char *name)
 		io_remove_tree_at(site, tmp);
 }
 
-static bool any_aside(const struct listing *l)
+static bool has_asides(struct search *s)
 {
-	for (size_t k = 0; k < l->n; k++)
-		if (l->p[k][0] == '~')
-			return true;
-	return false;
+	while (s->first < s->names->n && s->names->p[s->first][0] != '~')
+		s->first++;
+	for (s->end = s->first; s->end < s->names->n && s->names->p[s->end][0] == '~';)
+		s->end++;
+	return s->first < s->end;
 }
 
 void asides_drop(int upper, struct lower *lower)
@@ -113,14 +116,14 @@ void asides_drop(int upper, struct lower *lower)
 	site = io_open_beneath(upper, path.p, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	if (site < 0)
 		return;
-	if (listing_read(site, &names) == 0 && any_aside(&names))
+	if (listing_read(site, &names) == 0 && has_asides(&s))
 		s.found = calloc(names.n, sizeof *s.found);
 	if (s.found) {
 		match_view(&s, lower, path.p);
 		match_records(&s, site);
 		/* the RECORDs last: they tell what the others are */
 		for (int info = 0; info < 2; info++)
-			for (size_t k = 0; k < names.n; k++)
+			for (size_t k = s.first; k < s.end; k++)
 				if (s.found[k] && str_ends(names.p[k], ".dist-info") == info)
 					drop(site, names.p[k]);
 	}
