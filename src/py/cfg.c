@@ -226,12 +226,21 @@ static int take_lock(struct cfg *c, struct slice value, struct diag *diag)
 	return 0;
 }
 
-/* "EXECUTABLE -m venv ...": as it was started, which `home` and `executable` do not tell. */
+/* "EXECUTABLE -m venv --OPTION... PATH": as it was started, which `home` and `executable` do not tell. */
 static int take_command(struct cfg *c, struct slice value)
 {
-	const char *at = memmem(value.p, value.n, " -m venv ", 9);
+	static const char without[] = "--without-scm-ignore-files ";
+	const char *at = memmem(value.p, value.n, " -m venv ", 9), *end = value.p + value.n;
 	struct slice exe = {value.p, at ? (size_t)(at - value.p) : 0};
 
+	c->without_ignore = false;
+	for (const char *o = at ? at + 9 : end; end - o > 2 && o[0] == '-' && o[1] == '-';) {
+		const char *space = memchr(o, ' ', (size_t)(end - o));
+
+		if ((size_t)(end - o) >= sizeof without - 1 && !memcmp(o, without, sizeof without - 1))
+			c->without_ignore = true;
+		o = space ? space + 1 : end;
+	}
 	if (!at || exe.p[0] != '/' || text_has_control(exe))
 		return 0;
 	return take(&c->invoked, exe);

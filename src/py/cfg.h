@@ -22,6 +22,7 @@ struct cfg {
 	char *prompt;     /* unquoted (venv writes repr()); NULL if absent */
 	char *executable; /* NULL if absent (CPython < 3.11) */
 	char *invoked;    /* the path in front of " -m venv " in `command`: what bin/python is to link to; NULL if absent */
+	bool without_ignore; /* `command` has --without-scm-ignore-files (CPython >= 3.13) */
 	bool system_site; /* absent means true for Python; venv always writes it */
 	enum cfg_lock lock_kind;
 	struct digest lock; /* the venvfs-lock key */

@@ -395,7 +395,7 @@ int env_publish(struct view *v, struct inode *dir, struct str *text, const struc
 		if (r == 0 && !p.have_lower && !live)
 			r = env_plan_without_dists(v, &p);
 		if (r == 0 && keyless && !live && p.cfg.lock_kind == CFG_LOCK_NONE)
-			r = env_plan_leave_bin(&p, fd);
+			r = env_plan_leave(&p, fd);
 	}
 	if (r == 0)
 		r = write_cfg(v, dir, fd, text, &p.cfg, who, &time);

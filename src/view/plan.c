@@ -111,7 +111,7 @@ int env_plan_generation(struct view *v, struct env_plan *p, int dirfd)
 	return r;
 }
 
-int env_plan_leave_bin(const struct env_plan *p, int dirfd)
+static int leave_bin(const struct env_plan *p, int dirfd)
 {
 	auto_close int fd = openat(dirfd, "bin", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct lower_dir *bin = NULL;
@@ -130,4 +130,21 @@ int env_plan_leave_bin(const struct env_plan *p, int dirfd)
 			r = upper_whiteout(fd, bin->entries[i].name);
 	listing_free(&l);
 	return r;
+}
+
+static int leave_ignore(const struct env_plan *p, int dirfd)
+{
+	const struct lower_entry *e = NULL;
+	int r = p->cfg.without_ignore
+			? lower_lookup(p->lower, lower_root(p->lower), ".gitignore", &e)
+			: 0;
+
+	return r == 0 && e ? upper_whiteout(dirfd, e->name) : r;
+}
+
+int env_plan_leave(const struct env_plan *p, int dirfd)
+{
+	int r = leave_bin(p, dirfd);
+
+	return r < 0 ? r : leave_ignore(p, dirfd);
 }

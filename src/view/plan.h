@@ -24,9 +24,10 @@ int env_plan_generation(struct view *v, struct env_plan *p, int dirfd);
 /* or a tree with nothing of the store. Both keep p->fault. */
 int env_plan_without_dists(struct view *v, struct env_plan *p);
 
-/* A tool that makes an environment makes bin/ first, then pyvenv.cfg, and then fills bin/. The
- * interpreter's names that are not in it yet are deleted names: `venv --copies` must not find links
- * there that lead to the very file it copies. `dirfd` is the environment's upper directory. */
-int env_plan_leave_bin(const struct env_plan *p, int dirfd);
+/* What a tool that makes an environment makes itself, or leaves out, is deleted names. It makes bin/
+ * first, then pyvenv.cfg, and then fills bin/: the interpreter's names that are not in it yet, or
+ * `venv --copies` would find links there that lead to the very file it copies. And .gitignore where
+ * venv was to make none. `dirfd` is the environment's upper directory. */
+int env_plan_leave(const struct env_plan *p, int dirfd);
 
 #endif

@@ -109,6 +109,28 @@ static void test_keys(void)
 	cfg_free(&c);
 }
 
+static void ignore(const char *command, bool want)
+{
+	char text[256];
+	struct cfg c = {0};
+	int n = snprintf(text, sizeof text, "home = /usr/bin\ncommand = %s\n", command);
+
+	ok(cfg_parse(text, (size_t)n, &c, NULL) == 0 && c.without_ignore == want, "%s: %s", command,
+		want ? "no .gitignore" : "as ever");
+	cfg_free(&c);
+}
+
+static void test_command(void)
+{
+	ignore("/usr/bin/python3 -m venv --without-scm-ignore-files /home/u/x", true);
+	ignore("/usr/bin/python3 -m venv --copies --without-scm-ignore-files /home/u/x", true);
+	ignore("/usr/bin/python3 -m venv --without-pip /home/u/x", false);
+	ignore("/usr/bin/python3 -m venv /home/u/ --without-scm-ignore-files x", false);
+	ignore("/usr/bin/python3 -m venv --without-scm-ignore-files", false);
+	ignore("/usr/bin/python3 -m venv --", false);
+	ignore("/usr/bin/python3 -m venv ", false);
+}
+
 static void test_values(void)
 {
 	static const struct {
@@ -208,6 +230,7 @@ int main(void)
 	test_limits();
 	test_keys();
 	test_values();
+	test_command();
 	test_set_lock();
 	return done_testing();
 }
