@@ -80,6 +80,7 @@ struct env_path {
 	char *root; /* absolute path of the root it lies in; NULL: outside of every root (an ordinary directory, or not there yet) */
 	char *path; /* absolute path of the environment's directory, links resolved where it exists */
 	char *link; /* a path outside of a root that is, or is to become, a symlink to `path`; else NULL */
+	char *alias; /* the symlink within a root that leads to `path`, or nowhere and is `path`, where ENV is one; else NULL */
 };
 int cmd_env_path(struct cmd_context *ctx, const char *env, struct env_path *ret, struct diag *diag);
 void env_path_free(struct env_path *p);

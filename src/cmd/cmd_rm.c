@@ -20,7 +20,8 @@ static int remove_dangling(struct cmd_context *ctx, const char *env, struct diag
 	(void)ctx;
 	if (!strchr(env, '/') && env[0] != '.')
 		return -ENOENT;
-	if (lstat(env, &st) < 0 || !S_ISLNK(st.st_mode) || stat(env, &st) == 0)
+	/* what can not be looked at is not gone: a dead daemon, a directory that may not be searched */
+	if (lstat(env, &st) < 0 || !S_ISLNK(st.st_mode) || stat(env, &st) == 0 || errno != ENOENT)
 		return -ENOENT;
 	if (unlink(env) < 0)
 		return diag_errno(diag, -errno, "can not remove the link %s", env);
@@ -49,6 +50,16 @@ static int check(const struct env_path *p, const char *env, struct diag *diag)
 	return 0;
 }
 
+/* A name within a root, of an environment that has another name there, or of something outside. */
+static int remove_alias(const struct env_path *p, struct diag *diag)
+{
+	if (unlink(p->alias) < 0)
+		return diag_errno(diag, -errno, "can not remove the link %s", p->alias);
+	if (strcmp(p->alias, p->path) != 0)
+		printf("%s was a link; %s stays\n", p->alias, p->path);
+	return 0;
+}
+
 static int remove_env(struct cmd_context *ctx, const char *env, struct diag *diag)
 {
 	auto_close int parent = -1;
@@ -61,6 +72,11 @@ static int remove_env(struct cmd_context *ctx, const char *env, struct diag *dia
 	r = cmd_env_path(ctx, env, &p, diag);
 	if (r < 0)
 		return r;
+	if (p.alias) {
+		r = remove_alias(&p, diag);
+		env_path_free(&p);
+		return r;
+	}
 	r = check(&p, env, diag);
 	if (r == 0) {
 		dir = strndup(p.path, (size_t)(path_base(p.path) - p.path));
@@ -111,8 +127,8 @@ const struct cmd cmd_rm = {
 	.name = "rm",
 	.usage = "rm ENV...",
 	.summary = "remove environments",
-	.help = "Removes each environment with its private files, and the symlink that ENV is, if it is one. What is\n"
-		"in the store stays there.\n\n"
+	.help = "Removes each environment with its private files, and the symlink in a project that ENV is, if it is one.\n"
+		"Where ENV is a symlink in a root, that alone goes. What is in the store stays there.\n\n"
 		"example: venvfs rm web .venv\n",
 	.run = run,
 };

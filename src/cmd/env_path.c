@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/xattr.h>
 
 void env_path_free(struct env_path *p)
@@ -20,6 +21,7 @@ void env_path_free(struct env_path *p)
 	free(p->root);
 	free(p->path);
 	free(p->link);
+	free(p->alias);
 	*p = (struct env_path){0};
 }
 
@@ -219,12 +221,33 @@ static int find_path(struct cmd_context *ctx, const char *env, struct env_path *
 	if (p->root && strcmp(p->root, resolved) == 0)
 		return -EISDIR;
 	p->path = steal_ptr(resolved);
-	if (!p->root || strcmp(as_link, p->path) == 0)
+	if (strcmp(as_link, p->path) == 0)
 		return 0;
-	/* A link within the root is a name there like any other. */
 	r = find_root(ctx, as_link, &link_root);
-	if (r == 0 && !link_root)
+	if (r == 0 && link_root)
+		p->alias = steal_ptr(as_link);
+	else if (r == 0 && p->root)
 		p->link = steal_ptr(as_link);
+	return r;
+}
+
+/* p->root is the root for bare names. */
+static int find_name(struct cmd_context *ctx, const char *env, struct env_path *p)
+{
+	auto_free char *path = NULL;
+	struct stat st;
+	int r;
+
+	if (asprintf(&path, "%s/%s", p->root, env) < 0)
+		return path = NULL, -ENOMEM;
+	if (lstat(path, &st) < 0 || !S_ISLNK(st.st_mode)) {
+		p->path = steal_ptr(path);
+		return 0;
+	}
+	free(steal_ptr(p->root));
+	r = find_path(ctx, path, p);
+	if (r == 0 && !p->alias) /* it leads nowhere */
+		p->alias = steal_ptr(path);
 	return r;
 }
 
@@ -237,17 +260,18 @@ int cmd_env_path(struct cmd_context *ctx, const char *env, struct env_path *ret,
 		return diag_set(diag, -EINVAL, "an environment's name can not be empty");
 	if (strchr(env, '/') || env[0] == '.') {
 		r = find_path(ctx, env, &p);
-		if (r == -EISDIR)
-			diag_set(diag, r, "%s is the root of environments, not one of them", env);
-		else if (r < 0)
-			diag_errno(diag, r, "%s", env);
 	} else {
 		r = cmd_root(ctx, &p.root, diag);
-		if (r == 0 && asprintf(&p.path, "%s/%s", p.root, env) < 0) {
-			p.path = NULL;
-			r = -ENOMEM;
-		}
+		if (r < 0)
+			return r;
+		r = find_name(ctx, env, &p);
 	}
+	if (r == -EISDIR)
+		diag_set(diag, r, "%s is the root of environments, not one of them", env);
+	else if (r == -ENOTCONN)
+		diag_set(diag, r, "%s: the daemon of this mount is gone; `venvfs mount` starts it again", env);
+	else if (r < 0)
+		diag_errno(diag, r, "%s", env);
 	if (r < 0) {
 		env_path_free(&p);
 		return r;

@@ -4,6 +4,7 @@
 import os
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -335,6 +336,40 @@ def test_rm_by_link(venvfs, debian_python, root, tmp_path):
     assert (project / ".venv").is_symlink()
     venvfs("rm", ".venv", cwd=project)
     assert list(project.iterdir()) == []
+
+
+@pytest.mark.parametrize("by_path", [False, True])
+@pytest.mark.parametrize("mounted", [False, True])
+def test_rm_of_a_link_in_the_root(venvfs, debian_python, root, mounts, tmp_path, by_path, mounted):
+    """It goes alone: never what it leads to, and nothing outside."""
+    venvfs("create", "b", "--without-pip", "--python", debian_python)
+    outside = tmp_path / "outside"
+    subprocess.run([debian_python, "-m", "venv", "--without-pip", outside], check=True)
+    for name, to in (("same", "b"), ("absolute", root / "b"), ("away", outside), ("nowhere", "none")):
+        (root / name).symlink_to(to)
+    if mounted:
+        mounts(root)
+    assert venvfs.json("show", "same")["path"] == str(root / "b")
+    for name in ("same", "absolute", "away", "nowhere"):
+        r = venvfs("rm", root / name if by_path else name)
+        assert not (root / name).is_symlink() and r.stderr == ""
+    assert (root / "b/pyvenv.cfg").exists() and (outside / "pyvenv.cfg").exists() and (outside / "bin/python").exists()
+    venvfs("rm", "b")
+    assert list(root.iterdir()) == []
+
+
+def test_rm_of_a_link_behind_a_dead_daemon(venvfs, debian_python, root, mounts, tmp_path):
+    m = mounts(root)
+    venvfs("create", ".venv", "--without-pip", "--python", debian_python, cwd=tmp_path)
+    name = (tmp_path / ".venv").resolve().name
+    m.remount()  # so that the kernel knows no name
+    os.kill(m.pid, 9)
+    while m.alive():
+        time.sleep(0.01)
+    r = venvfs("rm", ".venv", cwd=tmp_path, check=False)
+    assert r.returncode == 1 and "`venvfs mount` starts it again" in r.stderr and (tmp_path / ".venv").is_symlink()
+    m.mount()
+    assert (tmp_path / ".venv/bin/python").exists() and (root / name).is_dir()
 
 
 def test_rm_refuses_what_is_no_environment(venvfs, debian_python, root, tmp_path):
