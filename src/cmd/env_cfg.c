@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 
 void env_cfg_free(struct env_cfg *c)
 {
@@ -62,23 +63,47 @@ static int keep_generation(
 		       : 0;
 }
 
+/* One command at a time compares and replaces; the lock goes with c->dir. */
+static int hold(const struct env_cfg *c)
+{
+	return flock(c->dir, LOCK_EX) < 0 ? -errno : 0;
+}
+
+/* What a command worked out from the one may be wrong for the other: -ESTALE. */
+static int compare(const struct env_cfg *c, const struct env_path *p, const struct str *text,
+	struct diag *diag)
+{
+	struct cfg now = {0};
+	struct generation was, is;
+	const char *what = NULL;
+	int r = cfg_parse(text->p ? text->p : "", text->len, &now, NULL);
+
+	if (r == 0 && strcmp(now.home, c->cfg.home) != 0)
+		what = "Python";
+	else if (r == 0 && (now.lock_kind != c->cfg.lock_kind ||
+				   (generation_of_cfg(&now, &is) && generation_of_cfg(&c->cfg, &was) &&
+					   !generation_equal(&is, &was))))
+		what = "lock";
+	cfg_free(&now);
+	if (what)
+		return diag_set(diag, -ESTALE,
+			"%s: its pyvenv.cfg was given another %s meanwhile; run the command again",
+			p->path, what);
+	return r;
+}
+
 int env_cfg_rebase(struct env_cfg *c, const struct env_path *p, const struct interpreter *base,
 	const struct digest *lock, struct diag *diag)
 {
 	auto_str struct str text = {0};
-	struct cfg now = {0};
-	int r = io_slurp_at(c->dir, "pyvenv.cfg", CFG_MAX, &text);
+	int r = hold(c);
 
 	if (r == 0)
-		r = cfg_parse(text.p ? text.p : "", text.len, &now, NULL);
-	if (r == 0 && strcmp(now.home, c->cfg.home) != 0)
-		r = -ESTALE;
-	cfg_free(&now);
+		r = io_slurp_at(c->dir, "pyvenv.cfg", CFG_MAX, &text);
+	if (r == 0)
+		r = compare(c, p, &text, diag);
 	if (r == -ESTALE)
-		return diag_set(diag, r,
-			"%s: its pyvenv.cfg was given another Python meanwhile; run the command "
-			"again",
-			p->path);
+		return r;
 	if (r == 0 && base)
 		r = cfg_set_base(&text, base, p->path);
 	if (r == 0)
@@ -102,8 +127,10 @@ int env_cfg_rewrite(struct env_cfg *c, const struct env_path *p, const struct st
 	const struct digest *lock, struct diag *diag)
 {
 	auto_str struct str now = {0};
-	int r = io_slurp_at(c->dir, "pyvenv.cfg", CFG_MAX, &now);
+	int r = hold(c);
 
+	if (r == 0)
+		r = io_slurp_at(c->dir, "pyvenv.cfg", CFG_MAX, &now);
 	if (r == 0 &&
 		(now.len != c->text.len || (now.len && memcmp(now.p, c->text.p, now.len) != 0)))
 		return diag_set(diag, -ESTALE,

@@ -20,7 +20,8 @@ struct env_cfg {
 int env_cfg_open(const struct env_path *p, struct env_cfg *ret, struct diag *diag);
 void env_cfg_free(struct env_cfg *c);
 /* Replaces the lock in one step, durably; NULL is "none". The text is re-read first, so that a
- * change made since env_cfg_open() stays. The lock that is left is a generation. */
+ * change made since env_cfg_open() stays; -ESTALE: it was given another lock or Python. The lock that
+ * is left is a generation. */
 int env_cfg_switch(
 	struct env_cfg *c, const struct env_path *p, const struct digest *lock, struct diag *diag);
 /* The same, and another base Python in that step; NULL: the one it has. */

@@ -122,6 +122,22 @@ def test_remove(venvfs, x, index, small_wheels):
     assert venvfs("remove", "x", check=False).returncode == 2
 
 
+def test_two_at_once(venvfs, x, index, small_wheels):
+    """What another command put there meanwhile is not lost."""
+    index.add(small_wheels("one"), small_wheels("slow"))
+    index.stall.add("slow-1.0-py3-none-any.whl")
+    p = venvfs.popen("add", "x", "slow", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert index.stalled.wait(120)
+    venvfs("add", "x", "one")
+    index.stall.clear()
+    index.released.set()
+    out, err = p.communicate(timeout=120)
+    assert p.returncode == 1 and "was given another lock meanwhile; run the command again" in err
+    assert has(venvfs) == {"one": "1.0"}
+    venvfs("add", "x", "slow")
+    assert has(venvfs) == {"one": "1.0", "slow": "1.0"}
+
+
 def test_what_pip_installed_is_known(venvfs, mount, index, small_wheels, debian_python):
     """It is private at first; both commands harvest before they look."""
     index.add(small_wheels("app", requires=["low"], files={"app.py": ""}))
