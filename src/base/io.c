@@ -61,10 +61,21 @@ int io_pwrite_full(int fd, const void *buf, size_t n, off_t off)
 	return 0;
 }
 
+static ssize_t read_some(int fd, void *buf, size_t n)
+{
+	ssize_t k;
+
+	do
+		k = read(fd, buf, n);
+	while (k < 0 && errno == EINTR);
+	return k < 0 ? -errno : k;
+}
+
 int io_slurp(int fd, size_t max, struct str *ret)
 {
 	auto_str struct str s = {0};
 	struct stat st;
+	bool pipe;
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
@@ -74,12 +85,14 @@ int io_slurp(int fd, size_t max, struct str *ret)
 		return -EFBIG;
 	if (str_reserve(&s, (size_t)st.st_size + 1) < 0)
 		return -ENOMEM;
+	pipe = lseek(fd, 0, SEEK_CUR) < 0 && errno == ESPIPE;
 	for (;;) {
 		ssize_t k;
 
 		if (str_reserve(&s, 4096) < 0)
 			return -ENOMEM;
-		k = io_pread_full(fd, s.p + s.len, s.cap - s.len - 1, (off_t)s.len);
+		k = pipe ? read_some(fd, s.p + s.len, s.cap - s.len - 1)
+			 : io_pread_full(fd, s.p + s.len, s.cap - s.len - 1, (off_t)s.len);
 		if (k < 0)
 			return (int)k;
 		if (k == 0)
@@ -98,6 +111,13 @@ int io_slurp(int fd, size_t max, struct str *ret)
 int io_slurp_at(int dirfd, const char *path, size_t max, struct str *ret)
 {
 	auto_close int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+	return fd < 0 ? -errno : io_slurp(fd, max, ret);
+}
+
+int io_slurp_path(const char *path, size_t max, struct str *ret)
+{
+	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	return fd < 0 ? -errno : io_slurp(fd, max, ret);
 }
@@ -187,7 +207,8 @@ int io_open_beneath(int dirfd, const char *path, int flags, mode_t mode)
 		n = (size_t)(slash - path);
 		memcpy(part, path, n);
 		part[n] = '\0';
-		next = open_beneath(at >= 0 ? at : dirfd, part, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+		next = open_beneath(
+			at >= 0 ? at : dirfd, part, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
 		if (next < 0)
 			return next;
 		if (at >= 0)

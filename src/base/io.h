@@ -17,9 +17,13 @@ ssize_t io_pread_full(int fd, void *buf, size_t n, off_t off); /* bytes read; le
 int io_write_full(int fd, const void *buf, size_t n);
 int io_pwrite_full(int fd, const void *buf, size_t n, off_t off);
 
-/* Reads all of a regular file from its start. -EFBIG if it has more than `max` bytes. */
+/* Reads all of a regular file from its start, or of a pipe from where it is. -EFBIG if it has more than
+ * `max` bytes. */
 int io_slurp(int fd, size_t max, struct str *ret);
+/* No link at the end of the path, and nothing that would have to be waited for. */
 int io_slurp_at(int dirfd, const char *path, size_t max, struct str *ret);
+/* A file that a person names: a link is followed, a pipe read to its end. */
+int io_slurp_path(const char *path, size_t max, struct str *ret);
 
 /* Copies `n` bytes from in_off to out_off: by reflink where the file system can
  * and the range allows, else copy_file_range, else read and write. -EIO if the

@@ -13,7 +13,6 @@
 #include "cmd/throwaway.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 
 enum { SCRIPT_MAX = 16 * 1024 * 1024 };
@@ -72,7 +71,7 @@ static int read_script(const char *path, struct order *o, bool *ret, struct diag
 	*ret = str_ends(path, ".py") && access(path, R_OK) == 0;
 	if (!*ret)
 		return 0;
-	r = io_slurp_at(AT_FDCWD, path, SCRIPT_MAX, &text);
+	r = io_slurp_path(path, SCRIPT_MAX, &text);
 	if (r == 0)
 		r = read_block(text.p, &o->block);
 	if (r == -EINVAL)

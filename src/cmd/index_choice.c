@@ -11,7 +11,6 @@
 #include "py/process.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 
 enum { CONFIG_MAX = 1 << 20 };
@@ -27,13 +26,15 @@ static bool any_set(const char *const *names)
 	return false;
 }
 
-/* Whether a line of the file begins with one of the words. */
+/* Whether a line of the file begins with one of the words; what can not be read may say anything.
+ */
 static bool file_says(const char *path, const char *const *words)
 {
 	auto_str struct str text = {0};
+	int r = path && *path ? io_slurp_path(path, CONFIG_MAX, &text) : -ENOENT;
 
-	if (!path || io_slurp_at(AT_FDCWD, path, CONFIG_MAX, &text) < 0 || !text.p)
-		return false;
+	if (r < 0 || !text.p)
+		return r < 0 && r != -ENOENT && r != -ENOTDIR;
 	for (const char *p = text.p; *p; p += strcspn(p, "\n"), p += *p == '\n') {
 		p += strspn(p, " \t[");
 		for (size_t i = 0; words[i]; i++)
@@ -60,6 +61,25 @@ static bool home_file_says(
 	return file_says(path, words);
 }
 
+/* The same in each of the system's directories (XDG Base Directory Specification). */
+static bool system_file_says(const char *file, const char *const *words)
+{
+	const char *set = getenv("XDG_CONFIG_DIRS");
+	auto_free char *dirs = strdup(set && *set ? set : "/etc/xdg");
+	char *save = NULL;
+	bool says = false;
+
+	for (char *dir = dirs ? strtok_r(dirs, ":", &save) : NULL; dir && !says;
+		dir = strtok_r(NULL, ":", &save)) {
+		auto_free char *path = NULL;
+
+		if (asprintf(&path, "%s/%s", dir, file) < 0)
+			path = NULL;
+		says = file_says(path, words);
+	}
+	return says;
+}
+
 static bool pip_is_told(void)
 {
 	static const char *const variables[] = {
@@ -68,7 +88,7 @@ static bool pip_is_told(void)
 		"extra_index_url", "find-links", "find_links", "no-index", "no_index", NULL};
 
 	return any_set(variables) || file_says(getenv("PIP_CONFIG_FILE"), words) ||
-	       file_says("/etc/pip.conf", words) ||
+	       file_says("/etc/pip.conf", words) || system_file_says("pip/pip.conf", words) ||
 	       home_file_says(NULL, "", ".pip/pip.conf", words) ||
 	       home_file_says("XDG_CONFIG_HOME", ".config", "pip/pip.conf", words);
 }
@@ -81,7 +101,7 @@ static bool uv_is_told(void)
 		"index", "extra-index-url", "find-links", "no-index", "pip.index", NULL};
 
 	return any_set(variables) || file_says(getenv("UV_CONFIG_FILE"), words) ||
-	       file_says("/etc/uv/uv.toml", words) ||
+	       file_says("/etc/uv/uv.toml", words) || system_file_says("uv/uv.toml", words) ||
 	       home_file_says("XDG_CONFIG_HOME", ".config", "uv/uv.toml", words);
 }
 

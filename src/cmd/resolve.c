@@ -15,7 +15,6 @@
 #include "py/process.h"
 
 #include <ctype.h>
-#include <fcntl.h>
 #include <string.h>
 
 enum { ARGS = 40, FILES_MAX = 8, FILE_MAX = 16 * 1024 * 1024 };
@@ -81,7 +80,7 @@ int resolve_names(const struct resolve_request *request, struct str *ret, struct
 	for (size_t i = 0; r == 0 && i < request->n_files; i++) {
 		auto_str struct str text = {0};
 
-		r = io_slurp_at(AT_FDCWD, request->files[i], FILE_MAX, &text);
+		r = io_slurp_path(request->files[i], FILE_MAX, &text);
 		if (r < 0)
 			return diag_errno(diag, r, "%s", request->files[i]);
 		r = add_names(text.p, ret);

@@ -9,7 +9,6 @@
 #include "base/io.h"
 #include "cmd/answer.h"
 
-#include <fcntl.h>
 #include <string.h>
 
 enum { FILE_MAX = 64 * 1024 * 1024 };
@@ -154,7 +153,7 @@ int sync_lock(struct cmd_context *ctx, const struct sync_request *request, struc
 	sync_begin(&s, ctx, request->py, request->asker);
 	s.file = request->file;
 	r = request->text ? str_add(&s.text, request->text)
-			  : io_slurp_at(AT_FDCWD, s.file, FILE_MAX, &s.text);
+			  : io_slurp_path(s.file, FILE_MAX, &s.text);
 	if (r < 0)
 		diag_errno(diag, r, "%s", s.file);
 	if (r == 0)

@@ -6,7 +6,6 @@
 #include "cmd/pins.h"
 #include "py/name.h"
 
-#include <fcntl.h>
 #include <string.h>
 
 enum { FILE_MAX = 64 * 1024 * 1024 };
@@ -110,7 +109,7 @@ static int read_requirements(struct sync *s, struct diag *diag)
 static int check_unchanged(struct sync *s, struct diag *diag)
 {
 	auto_str struct str now = {0};
-	int r = io_slurp_at(AT_FDCWD, s->file, FILE_MAX, &now);
+	int r = io_slurp_path(s->file, FILE_MAX, &now);
 
 	if (r == 0 &&
 		(now.len != s->text.len || (now.len && memcmp(now.p, s->text.p, now.len) != 0)))

@@ -11,7 +11,6 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 
-#include <fcntl.h>
 #include <glob.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -95,7 +94,7 @@ static int leave_environments(char **dir)
 
 		if (!file)
 			return -ENOMEM;
-		r = io_slurp_at(AT_FDCWD, file, CFG_MAX, &text);
+		r = io_slurp_path(file, CFG_MAX, &text);
 		if (r == 0)
 			r = cfg_parse(text.p ? text.p : "", text.len, &cfg, NULL);
 		if (r == 0) {
@@ -289,7 +288,7 @@ static int add_noted(struct places *to, const char *home)
 
 	if (!file)
 		return -ENOMEM;
-	r = io_slurp_at(AT_FDCWD, file, FILE_MAX, &text);
+	r = io_slurp_path(file, FILE_MAX, &text);
 	if (r < 0 || !text.p)
 		return r == -ENOMEM ? r : 0;
 	for (char *line = strtok_r(text.p, "\r\n", &save); line && r == 0;

@@ -8,7 +8,6 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 
-#include <fcntl.h>
 #include <string.h>
 
 enum { VERSION_FILE_MAX = 4096 };
@@ -41,12 +40,12 @@ static int pyenv_versions(const char *root, struct str *ret)
 
 		if (!file)
 			return -ENOMEM;
-		r = io_slurp_at(AT_FDCWD, file, VERSION_FILE_MAX, ret);
+		r = io_slurp_path(file, VERSION_FILE_MAX, ret);
 		if (r != -ENOENT || !*dir)
 			break;
 		*strrchr(dir, '/') = '\0';
 	}
-	return r == -ENOENT ? io_slurp_at(AT_FDCWD, global, VERSION_FILE_MAX, ret) : r;
+	return r == -ENOENT ? io_slurp_path(global, VERSION_FILE_MAX, ret) : r;
 }
 
 int place_of_shim(const char *path, char **ret)

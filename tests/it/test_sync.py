@@ -166,6 +166,43 @@ def test_uv_is_asked_where_it_is_configured(venvfs, x, pins, index, small_wheels
     assert has(venvfs) == {"one": "1.0"}
 
 
+@pytest.mark.parametrize("place", ["home, a file", "home, a link", "system", "unreadable"])
+def test_uv_is_not_asked_where_only_pip_is_configured(venvfs, x, pins, index, small_wheels, known, tmp_path, place):
+    """The public index may have something else under the name of one's own."""
+    one = small_wheels("one")
+    index.add(one)
+    fake = tmp_path / "bin/uv"
+    fake.parent.mkdir()
+    fake.write_text(f"#!/bin/sh\necho $* >>{tmp_path}/asked\nexit 1\n")
+    fake.chmod(0o755)
+    env = {k: v for k, v in venvfs.env.items() if not k.startswith(("PIP_", "UV_"))}
+    config = tmp_path / ("xdg" if place == "system" else "config") / "pip/pip.conf"
+    config.parent.mkdir(parents=True)
+    text = f"[global]\nindex-url = {index.url}/simple/\n"
+    if place == "home, a link":
+        (tmp_path / "dotfiles").write_text(text)
+        config.symlink_to(tmp_path / "dotfiles")
+    elif place == "unreadable":
+        config.mkdir()
+    else:
+        config.write_text(text)
+    env.update(PATH=f"{fake.parent}:{env['PATH']}", HOME=str(tmp_path / "nowhere"), XDG_CONFIG_DIRS=str(tmp_path / "xdg"),
+               XDG_CONFIG_HOME=str(tmp_path / "config"))  # fmt: skip
+    r = subprocess.run([venvfs.binary, "sync", "x", pins(pin(one))], env=env, text=True, capture_output=True)
+    assert not (tmp_path / "asked").exists()
+    assert (r.returncode == 0 and has(venvfs) == {"one": "1.0"}) or place == "unreadable", r.stderr
+
+
+def test_a_file_by_a_link_or_a_pipe(venvfs, x, pins, index, small_wheels, tmp_path):
+    one, two = small_wheels("one"), small_wheels("two")
+    index.add(one, two)
+    (tmp_path / "link.txt").symlink_to(pins(pin(one)))
+    venvfs("sync", "x", tmp_path / "link.txt")
+    assert has(venvfs) == {"one": "1.0"}
+    venvfs("sync", "x", "/dev/stdin", input=pin(two) + "\n")
+    assert has(venvfs) == {"two": "1.0"}
+
+
 def test_many(venvfs, x, pins, index, small_wheels):
     """More than one pip at a time, and a file with hashes for some lines only."""
     wheels = [small_wheels(f"p{i}") for i in range(30)]

@@ -53,6 +53,27 @@ static void test_publish(void)
 	ok(count(".") == 2, "and no temporary is left");
 }
 
+static void test_slurp_path(void)
+{
+	struct str s = {0};
+	char path[PATH_MAX + 16];
+	int ends[2];
+
+	io_publish_at(root, "f", "12345678", 8, 0644);
+	snprintf(path, sizeof path, "%s/soft", dir);
+	ok(symlinkat("f", root, "soft") == 0 && io_slurp_at(root, "soft", 100, &s) == -ELOOP,
+		"in a directory of ours no link is followed");
+	ok(io_slurp_path(path, 100, &s) == 0 && s.len == 8, "what a person names may be one");
+	ok(io_slurp_path(path, 7, &s) == -EFBIG, "but not too long");
+	ok(pipe(ends) == 0 && write(ends[1], "abc", 3) == 3 && close(ends[1]) == 0, "a pipe");
+	snprintf(path, sizeof path, "/dev/fd/%d", ends[0]);
+	ok(io_slurp_path(path, 100, &s) == 0 && s.len == 3 && !memcmp(s.p, "abc", 3),
+		"is read to its end");
+	close(ends[0]);
+	unlinkat(root, "soft", 0);
+	str_free(&s);
+}
+
 static void test_slurp(void)
 {
 	struct str s = {0};
@@ -186,6 +207,7 @@ int main(void)
 	}
 	test_publish();
 	test_slurp();
+	test_slurp_path();
 	test_transfer();
 	test_copy();
 	test_beneath();
