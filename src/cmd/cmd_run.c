@@ -158,7 +158,7 @@ static int find_lock(
 		if (r == -ENOENT) {
 			r = work_out(ctx, o, &from, ret, diag);
 			if (r == 0)
-				r = answer_put(ctx->store, asked.p, o->q.py, ret->lock, true,
+				r = answer_put(ctx->store, asked.p, o->q.py, ret->lock, ret->lasts,
 					&ret->id, diag);
 		}
 	}

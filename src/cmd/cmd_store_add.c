@@ -84,7 +84,7 @@ static int add_all(struct cmd_context *ctx, struct adding *a, struct diag *diag)
 	if (r < 0)
 		return r;
 	for (size_t i = 0; r == 0 && i < a->n; i++)
-		r = wheel_pool_add(pool, a->wheels[i].path, NULL, &a->wheels[i]);
+		r = wheel_pool_add(pool, a->wheels[i].path, NULL, true, &a->wheels[i]);
 	wheel_pool_finish(pool);
 	if (r == 0)
 		r = ingest_commit(in, diag);

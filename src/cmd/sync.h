@@ -32,6 +32,7 @@ struct synced {
 	struct digest id;
 	struct lock *lock; /* to be freed by lock_free() */
 	bool known;	   /* the answer was there: nothing was asked, read or added */
+	bool lasts;	   /* the same file will mean the same next time: it names no source tree */
 };
 /* What the file means for that interpreter. Puts into the store what it names, and the lock. `ret` is
  * filled where it returns 0; 1: it can not be had, and a person was told each reason; -errno with

@@ -69,7 +69,11 @@ static void store(
 
 	got->wheel_path = path;
 	got->built = built;
-	r = path ? wheel_pool_add(g->pool, path, expect, got) : -ENOMEM;
+	/* a build of somebody's own source is not the release that a pin of its name and version
+	 * means */
+	r = path ? wheel_pool_add(g->pool, path, expect,
+			   !built || (w->kind == WANT_SDIST && !w->origin), got)
+		 : -ENOMEM;
 	if (r < 0) {
 		free(steal_ptr(got->wheel_path));
 		want_fault(w, NULL, r);

@@ -163,6 +163,7 @@ int sync_lock(struct cmd_context *ctx, const struct sync_request *request, struc
 		ret->known = r == 0;
 		if (r == -ENOENT)
 			r = work_out(&s, request->kept, asked.p, &ret->id, &ret->lock, diag);
+		ret->lasts = ret->known || s.wants.lasts;
 	}
 	sync_end(&s);
 	return r;

@@ -255,7 +255,8 @@ int wheel_pool_new(struct ingest *in, unsigned threads, const struct wheel_watch
 	return 0;
 }
 
-int wheel_pool_add(struct wheel_pool *p, const char *path, const struct digest *expect, void *tag)
+int wheel_pool_add(struct wheel_pool *p, const char *path, const struct digest *expect, bool named,
+	void *tag)
 {
 	struct wheel *w = calloc(1, sizeof *w), **at;
 	struct stat st;
@@ -264,6 +265,7 @@ int wheel_pool_add(struct wheel_pool *p, const char *path, const struct digest *
 		return -ENOMEM;
 	w->job.fd = -1;
 	w->job.in = p->in;
+	w->job.named = named;
 	w->job.path = strdup(path);
 	w->archives = calloc(p->n_threads, sizeof(*w->archives));
 	w->tag = tag;
@@ -330,7 +332,7 @@ int wheel_ingest(struct ingest *in, const char *path, const struct digest *expec
 
 	if (r < 0)
 		return diag_errno(diag, r, "%s: starting threads", path);
-	r = wheel_pool_add(p, path, expect, NULL);
+	r = wheel_pool_add(p, path, expect, true, NULL);
 	wheel_pool_finish(p);
 	if (r < 0 || s.err < 0)
 		return r < 0 ? r : s.err;

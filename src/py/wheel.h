@@ -42,8 +42,10 @@ struct wheel_watch { /* called from the pool's threads; each may be NULL */
 /* 0 threads: as many as this process may use cores. */
 int wheel_pool_new(struct ingest *in, unsigned threads, const struct wheel_watch *watch,
 	struct wheel_pool **ret);
-/* Returns at once; any thread, also from `done`. `expect` as above. 0 or -ENOMEM. */
-int wheel_pool_add(struct wheel_pool *p, const char *path, const struct digest *expect, void *tag);
+/* Returns at once; any thread, also from `done`. `expect` as above. Not `named`: its file name is not
+ * recorded, so that nobody who looks for a wheel of its name and version is given it. 0 or -ENOMEM. */
+int wheel_pool_add(struct wheel_pool *p, const char *path, const struct digest *expect, bool named,
+	void *tag);
 /* Waits until all that was added is done, and frees the pool. */
 void wheel_pool_finish(struct wheel_pool *p);
 

@@ -410,8 +410,8 @@ int wheel_job_run(struct wheel_job *job, const struct wheel_piece *piece, struct
 int wheel_job_finish(struct wheel_job *job, struct digest *ret_address, struct diag *diag)
 {
 	struct diag reason = {0};
-	int r = ingest_dist_done(
-		steal_ptr(job->dist), path_base(job->path), &job->digest, ret_address, &reason);
+	int r = ingest_dist_done(steal_ptr(job->dist), job->named ? path_base(job->path) : NULL,
+		job->named ? &job->digest : NULL, ret_address, &reason);
 
 	return r < 0 ? diag_set(diag, r, "%s: %s", job->path, diag_text(&reason, r)) : 0;
 }

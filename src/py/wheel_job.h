@@ -17,6 +17,7 @@ struct wheel_piece {
 struct wheel_job {
 	struct ingest *in;
 	char *path;
+	bool named; /* its file name is recorded beside it */
 	bool expected;
 	struct digest expect, digest; /* of the file */
 	int fd;

@@ -8,11 +8,30 @@ import subprocess
 
 import indexserver
 import pytest
+import wheelmaker
 from indexserver import sha256
 
 LIBRARIES = (
     "packaging==26.2 --hash=sha256:5fc45236b9446107ff2415ce77c807cee2862cb6fac22b8a73826d0693b0980e\n"
 )
+
+
+BACKEND = """
+import wheelmaker
+def build_wheel(directory, config=None, metadata=None):
+    return wheelmaker.make(directory, NAME, "1.0", files={NAME + ".py": TEXT}).name
+"""
+
+
+def source_tree(path, name, text):
+    """A project of version 1.0 that builds with nothing but itself, to a module with that text."""
+    path.mkdir(exist_ok=True)
+    (path / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+        f'[project]\nname = "{name}"\nversion = "1.0"\n')  # fmt: skip
+    (path / "backend.py").write_text(BACKEND.replace("NAME", repr(name)).replace("TEXT", repr(text)))
+    shutil.copy(wheelmaker.__file__, path)
+    return path
 
 
 @pytest.fixture

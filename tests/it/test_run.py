@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from syncing import env, has, index, known, left_behind, library, pins  # noqa: F401 (fixtures)
+from syncing import env, has, index, known, left_behind, library, pins, source_tree  # noqa: F401 (fixtures)
 
 pytestmark = pytest.mark.usefixtures("known")
 PREFIX = "import sys; print(sys.prefix)"
@@ -80,6 +80,13 @@ def test_with(run, mount, index, small_wheels, env):
     assert run("--with", "app", "-U", "--", "python", "-c", version).stdout == "2.0\n"
     r = run("--with", "nothing-like-it", "--", "true", check=False)
     assert r.returncode == 1 and "nothing-like-it" in r.stderr and runs(mount) == []
+
+
+def test_with_a_source_tree(run, tmp_path, index):
+    """It may be another at any time."""
+    for text in ("one", "two"):
+        tree = source_tree(tmp_path / "tree", "mine", f"print({text!r})")
+        assert run("--with", tree, "--", "python", "-c", "import mine").stdout == f"{text}\n"
 
 
 def test_with_scripts(run, index, small_wheels):

@@ -12,7 +12,7 @@ import pytest
 
 from indexserver import sha256
 from syncing import (  # noqa: F401 (fixtures are found by name)
-    env, has, index, known, left_behind, library, need_strace, package, pin, pins, pylock, unchanged, x,
+    env, has, index, known, left_behind, library, need_strace, package, pin, pins, pylock, source_tree, unchanged, x,
 )
 
 
@@ -262,6 +262,18 @@ def sdist(tmp_path):
         return path
 
     return make
+
+
+def test_a_build_of_ones_own_is_not_the_release(venvfs, x, known, root, pins, index, small_wheels, tmp_path, debian_python):
+    tree = source_tree(tmp_path / "tree", "one", "x = 'mine'\n")
+    venvfs("add", "x", tree)
+    index.add(small_wheels("one", files={"one.py": "x = 'released'\n"}))
+    venvfs("create", root / "y", "--without-pip", "--python", debian_python)
+    venvfs("sync", "y", pins("one==1.0"))
+    (tmp_path / "out").mkdir()
+    for env, text in (("x", "mine"), ("y", "released")):
+        venvfs("materialize", env, tmp_path / "out" / env)
+        assert text in (tmp_path / "out" / env / "lib/python3.11/site-packages/one.py").read_text()
 
 
 @pytest.mark.parametrize("hashed", [False, True])

@@ -218,7 +218,7 @@ static void test_last_pieces_at_once(void)
 			store_open(own, NULL, 0, &s, NULL) == 0 &&
 			ingest_begin(s, &in, NULL) == 0 &&
 			wheel_pool_new(in, 2, &watch, &pool) == 0 &&
-			wheel_pool_add(pool, path, &digest, NULL) == 0,
+			wheel_pool_add(pool, path, &digest, true, NULL) == 0,
 		"a wheel is added by two threads");
 	wheel_pool_finish(pool);
 	close(fd);
