@@ -22,6 +22,7 @@
 #include <sys/syscall.h>
 #include <sys/xattr.h>
 
+enum { LINKS_MAX = 40 }; /* as the kernel */
 enum { DAEMON_END_MS = 5000, BUSY_MS = 1000, BUSY_STEP_MS = 20 };
 
 static int is_path(void *arg, const char *path)
@@ -48,16 +49,12 @@ static int unmount(const char *root, bool lazy, struct diag *diag)
 	return status == 0 ? 0 : -EBUSY;
 }
 
-/* The directory's absolute path without asking a mount that may be dead. */
-static int root_path(struct cmd_context *ctx, const char *arg, struct str *ret)
+/* Absolute; but a link at its end is kept. */
+static int link_path(const char *arg, struct str *ret)
 {
-	auto_free char *parent = NULL, *copy = NULL;
+	auto_free char *parent = NULL, *copy = strdup(arg);
 	char *slash;
 
-	if (!arg)
-		arg = getenv("VENVFS_ROOT") && *getenv("VENVFS_ROOT") ? getenv("VENVFS_ROOT")
-								      : ctx->config.root;
-	copy = strdup(arg);
 	if (!copy)
 		return -ENOMEM;
 	for (size_t n = strlen(copy); n > 1 && copy[n - 1] == '/'; n--)
@@ -80,6 +77,37 @@ static int root_path(struct cmd_context *ctx, const char *arg, struct str *ret)
 		return -errno;
 	return str_addf(
 		ret, "%s/%s", strcmp(parent, "/") == 0 ? "" : parent, slash ? slash + 1 : copy);
+}
+
+/* The directory's absolute path, links resolved, without asking a mount that may be dead: a link is
+ * read, and what it leads to is looked at from its parent. */
+static int root_path(struct cmd_context *ctx, const char *arg, struct str *ret)
+{
+	int r;
+
+	if (!arg)
+		arg = getenv("VENVFS_ROOT") && *getenv("VENVFS_ROOT") ? getenv("VENVFS_ROOT")
+								      : ctx->config.root;
+	r = link_path(arg, ret);
+	for (int links = 0; r == 0; links++) {
+		auto_str struct str next = {0};
+		char target[PATH_MAX];
+		ssize_t n = readlink(ret->p, target, sizeof target - 1);
+
+		if (n < 0)
+			break;
+		target[n] = '\0';
+		if (links == LINKS_MAX)
+			return -ELOOP;
+		if (target[0] != '/')
+			r = str_add_mem(&next, ret->p, (size_t)(path_base(ret->p) - ret->p));
+		if (r == 0)
+			r = str_add(&next, target);
+		str_truncate(ret, 0);
+		if (r == 0)
+			r = link_path(next.p, ret);
+	}
+	return r;
 }
 
 static int check_root(struct cmd_context *ctx, const char *root, struct diag *diag)

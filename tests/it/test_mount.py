@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Mounting and its ends: the commands, other users, tiers, and a daemon that is killed."""
 
+import json
 import os
 import shutil
 import signal
@@ -155,6 +156,42 @@ def test_signals_unmount(venvfs, root, fuse, sig, foreground):
         if p and p.poll() is None:
             p.kill()
         force_umount(root)
+
+
+@pytest.mark.parametrize("relative", [False, True])
+def test_a_root_that_is_a_link(venvfs, root, tmp_path, fuse, relative):
+    """It is the directory it leads to: mounted once, and unmounted by either name, also when it is dead."""
+    link = tmp_path / "link"
+    link.symlink_to("link-2" if relative else root)
+    (tmp_path / "link-2").symlink_to(root)
+    try:
+        venvfs("mount", link)
+        r = venvfs("mount", link, check=False)
+        assert r.returncode == 1 and "mounted already and alive" in r.stderr
+        assert (link / "x/bin/python").is_symlink() and len(mounts_at(root)) == 1
+        [pid] = [m["pid"] for m in json.loads(venvfs("status", "--json", check=False).stdout) if m["root"] == str(root)]
+        os.kill(pid, 9)
+        while mounts_at(root) and answers(root):
+            time.sleep(0.01)
+        venvfs("mount", f"{link}/")
+        assert len(mounts_at(root)) == 1 and (root / "x/bin/python").is_symlink()
+        venvfs("umount", link)
+        assert not mounts_at(root)
+    finally:
+        force_umount(root)
+
+
+def mounts_at(path):
+    with open("/proc/self/mountinfo") as f:
+        return [line for line in f if line.split()[4] == str(path)]
+
+
+def answers(path):
+    try:
+        os.statvfs(path)
+    except OSError:
+        return False
+    return True
 
 
 def test_in_use_for_a_moment(venvfs, root, fuse):
