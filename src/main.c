@@ -137,17 +137,30 @@ static int take_value(struct globals *g, const char *option, const char *value)
 	return 0;
 }
 
+static bool is_among(const char *a, const char *const *list)
+{
+	while (*list && strcmp(a, *list) != 0)
+		list++;
+	return *list;
+}
+
 /* Takes the common options out of argv. Returns the new argc, or -1 after a complaint. */
 static int take_globals(struct globals *g, int argc, char **argv)
 {
 	static const char *const with_value[] = {"--store", "--tier", "--root"};
-	bool behind_command = false;
+	const struct cmd *runs = NULL; /* the command that runs another */
+	bool behind_command = false, is_value = false;
 	int n = 1;
 
 	for (int i = 1; i < argc; i++) {
 		const char *a = argv[i], *option = NULL, *value = NULL;
 
-		if (strcmp(a, "--") == 0) {
+		if (is_value) {
+			is_value = false;
+			argv[n++] = argv[i];
+			continue;
+		}
+		if (strcmp(a, "--") == 0 || (runs && *a != '-')) {
 			while (i < argc)
 				argv[n++] = argv[i++];
 			break;
@@ -179,8 +192,13 @@ static int take_globals(struct globals *g, int argc, char **argv)
 			g->version = true;
 			continue;
 		}
-		if (*a != '-')
+		if (*a != '-' && !behind_command) {
+			const struct cmd *cmd = find_command(a);
+
 			behind_command = true;
+			runs = cmd && cmd->valued ? cmd : NULL;
+		}
+		is_value = runs && is_among(a, runs->valued);
 		argv[n++] = argv[i];
 	}
 	argv[n] = NULL;

@@ -23,6 +23,8 @@ struct cmd {
 	const char *summary; /* one line, for the list of commands */
 	const char *help;    /* options and an example, for --help */
 	bool any_config;     /* it runs also where the configuration can not be read */
+	const char *const *valued; /* it runs a command, whose arguments are not ours: those of its options that
+				    * have a value in the next argument, to NULL; else NULL */
 	int (*run)(struct cmd_context *ctx, int argc, char **argv); /* argv[0] is the name; returns the exit code */
 };
 

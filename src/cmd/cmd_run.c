@@ -225,8 +225,11 @@ static int run(struct cmd_context *ctx, int argc, char **argv)
 	return r < 0 ? cmd_fail("%s", diag_text(&diag, r)) : r > 0 ? r : status;
 }
 
+static const char *const valued[] = {"-p", "--python", "-w", "--with", "--from", "--ask", NULL};
+
 const struct cmd cmd_run = {
 	.name = "run",
+	.valued = valued,
 	.usage = "run [--python X] [--with REQUIREMENT]... [--from FILE] [-U] [--ask pip|uv] [--] "
 		 "COMMAND [ARGUMENT]...",
 	.summary = "run a command in an environment of its own, which is gone afterwards",

@@ -62,6 +62,18 @@ def test_no_such_command(run, mount):
     assert runs(mount) == []
 
 
+@pytest.mark.parametrize("arguments", [("--store", "x"), ("--root=x", "--tier", "y"), ("--help",), ("-h",), ("--version",),
+                                       ("-p", "3", "--with", "rich", "-U", "--", "--root", "z")])  # fmt: skip
+def test_arguments_are_the_commands(run, mount, tmp_path, arguments):
+    script = tmp_path / "s.py"
+    script.write_text("import sys; print(sys.argv[1:])")
+    for before in ((), ("-p", "3.11"), ("--python=3.11", "--ask", "pip")):
+        assert run(*before, script, *arguments).stdout == f"{list(arguments)!r}\n"
+        assert run(*before, "--", "python", script, *arguments).stdout == f"{list(arguments)!r}\n"
+    assert "usage: venvfs run" in run("--python", "3.11", "--help").stdout
+    assert not (tmp_path / "x").exists() and runs(mount) == []
+
+
 def test_standard_streams(run):
     r = run("--", "sh", "-c", "cat; echo error >&2", input="through\n")
     assert r.stdout == "through\n" and r.stderr == "error\n"
