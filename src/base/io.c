@@ -7,10 +7,13 @@
 #include <limits.h>
 #include <linux/fs.h>
 #include <linux/openat2.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/random.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 ssize_t io_pread_full(int fd, void *buf, size_t n, off_t off)
 {
@@ -276,14 +279,35 @@ int io_fsync_dir_at(int dirfd, const char *path)
 	return fsync(fd) < 0 ? -errno : 0;
 }
 
+static uint64_t own_tag;
+
+static void make_tag(void)
+{
+	struct timespec now;
+
+	if (getrandom(&own_tag, sizeof own_tag, GRND_NONBLOCK) == sizeof own_tag)
+		return;
+	clock_gettime(CLOCK_REALTIME, &now); /* too early in a boot */
+	own_tag = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+void io_temp_name(char name[64], const char *kind)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	static _Atomic unsigned serial;
+
+	pthread_once(&once, make_tag);
+	snprintf(name, 64, ".venvfs-tmp.%d.%s%016llx.%u", (int)getpid(), kind,
+		(unsigned long long)own_tag, serial++);
+}
+
 int io_publish_at(int dirfd, const char *name, const void *buf, size_t n, mode_t mode)
 {
-	static _Atomic unsigned serial;
 	char tmp[64];
 	auto_close int fd = -1;
 	int r;
 
-	snprintf(tmp, sizeof tmp, ".venvfs-tmp.%d.%u", (int)getpid(), serial++);
+	io_temp_name(tmp, "");
 	fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
 	if (fd < 0)
 		return -errno;

@@ -42,6 +42,9 @@ int io_mkdirs_at(int dirfd, const char *path, mode_t mode);
 int io_mkdir_p(const char *path, mode_t mode);
 
 /* crash safety */
+/* ".venvfs-tmp.PID.KIND<16 hex digits>.N": a name that no process has given before, also where process
+ * ids begin anew (a container). The digits are this process's own. */
+void io_temp_name(char name[64], const char *kind);
 int io_fsync_dir_at(int dirfd, const char *path); /* "." for dirfd itself */
 /* Writes `name` in dirfd whole or not at all, durably: a temporary ".venvfs-tmp.*"
  * beside it, fsync, rename, fsync of the directory. Replaces an existing file. */

@@ -48,7 +48,8 @@ static void sweep(int parent)
 
 			if (name_temporary(l.p[i]) &&
 				sscanf(l.p[i], ".venvfs-tmp.%d.eject%n", &pid, &n) == 1 && n &&
-				!l.p[i][n] && pid > 0 && kill(pid, 0) < 0 && errno == ESRCH)
+				!l.p[i][n] && pid > 0 &&
+				(pid == getpid() || (kill(pid, 0) < 0 && errno == ESRCH)))
 				io_remove_tree_at(parent, l.p[i]);
 		}
 	listing_free(&l);

@@ -63,9 +63,13 @@ static int copy_xattrs(int in, int out)
 static int copy_attributes(int in, int out, const struct stat *st)
 {
 	const struct timespec times[2] = {st->st_atim, st->st_mtim};
+	mode_t mode = st->st_mode & 07777;
 	int r = copy_xattrs(in, out);
 
-	if (r == 0 && fchmod(out, st->st_mode & 07777) < 0)
+	/* who could not give a file to its owner must not make it run as himself */
+	if (st->st_uid != geteuid() || st->st_gid != getegid())
+		mode &= ~(mode_t)(S_ISUID | S_ISGID);
+	if (r == 0 && fchmod(out, mode) < 0)
 		r = -errno;
 	if (r == 0 && futimens(out, times) < 0)
 		r = -errno;

@@ -104,7 +104,7 @@ void source_changed(struct view *v, struct inode *dir, const char *name)
 			const struct lower_entry *e = &cache->lower->entries[k];
 
 			if (e->derived && strncmp(e->name, name, n - 2) == 0)
-				events_expire(v->events, cache->id, e->name);
+				events_drop(v->events, cache->id, e->name);
 		}
 		events_inval(v->events, cache->id);
 	}

@@ -210,6 +210,7 @@ static bool classify(const struct reading *k, const char *path, uint8_t *tree, c
 	return !is_bytecode(path);
 }
 
+/* Labels that the system gives (security.*, trusted.*) are not its own. */
 static bool has_own_attributes(int fd)
 {
 	char names[1024];
@@ -218,7 +219,7 @@ static bool has_own_attributes(int fd)
 	if (n < 0)
 		return errno == ERANGE;
 	for (char *p = names; p < names + n; p += strlen(p) + 1)
-		if (str_starts(p, "user."))
+		if (str_starts(p, "user.") || str_starts(p, "system.posix_acl_"))
 			return true;
 	return false;
 }

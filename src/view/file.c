@@ -371,6 +371,7 @@ int view_fallocate(
 	struct view *v, uint64_t ino, int mode, off_t off, off_t size, const struct caller *who)
 {
 	struct inode *i = inode_is_store(ino) ? NULL : inode_get(v->inodes, ino);
+	bool was_upper;
 	int r;
 
 	if (!i)
@@ -380,6 +381,7 @@ int view_fallocate(
 	pthread_rwlock_rdlock(&v->lock);
 	env_changed(v, i);
 	inode_lock(i);
+	was_upper = i->kind == INODE_UPPER;
 	r = copyup(v, i, UINT64_MAX);
 	if (r == 0)
 		r = open_upper(v, i, true);
@@ -389,6 +391,8 @@ int view_fallocate(
 		r = upper_strip(i->fd, who);
 	inode_unlock(i);
 	pthread_rwlock_unlock(&v->lock);
+	if (!was_upper)
+		events_wait(v->events);
 	return r;
 }
 

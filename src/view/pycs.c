@@ -68,10 +68,10 @@ bool upper_drop(struct view *v, struct inode *dir, int dirfd, const char *name)
 			inode_detach(v->inodes, i);
 		inode_put(v->inodes, i);
 	} else {
-		gone = unlinkat(dirfd, name, 0) == 0;
+		gone = !upper_is_known_link(v, dirfd, name) && unlinkat(dirfd, name, 0) == 0;
 	}
 	if (gone && dir)
-		events_expire(v->events, dir->id, name);
+		events_drop(v->events, dir->id, name);
 	return gone;
 }
 

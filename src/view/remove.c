@@ -100,7 +100,7 @@ static int unlink_locked(struct view *v, struct inode *dir, const char *name)
 int view_unlink(struct view *v, uint64_t dir_ino, const char *name)
 {
 	struct inode *dir = inode_get(v->inodes, dir_ino);
-	bool cfg;
+	bool cfg, ghost;
 	int r;
 
 	if (!dir)
@@ -109,10 +109,16 @@ int view_unlink(struct view *v, uint64_t dir_ino, const char *name)
 		return -EROFS;
 	pthread_rwlock_rdlock(&v->lock);
 	cfg = strcmp(name, CFG_NAME) == 0 && dir->env && dir->env->state != ENV_GHOST;
-	r = cfg ? 0 : unlink_locked(v, dir, name);
+	ghost = env_of(dir) && env_of(dir)->state == ENV_GHOST;
+	r = cfg || ghost ? 0 : unlink_locked(v, dir, name);
 	pthread_rwlock_unlock(&v->lock);
 	if (cfg)
 		return env_unlink_cfg(v, dir);
+	if (ghost) { /* which names are gone is written down */
+		pthread_rwlock_wrlock(&v->lock);
+		r = unlink_locked(v, dir, name);
+		pthread_rwlock_unlock(&v->lock);
+	}
 	events_wait(v->events);
 	return r;
 }
@@ -140,8 +146,6 @@ static int only_cfg(void *arg, const char *name, const struct merged *m)
 	return m->what == NAME_UPPER && strcmp(name, CFG_NAME) != 0;
 }
 
-static int upper_only_cfg(struct view *v, struct inode *dir);
-
 static int upper_child_only_cfg(void *arg, const char *name, const struct merged *m)
 {
 	struct view *v = ((void **)arg)[0];
@@ -165,8 +169,7 @@ static int upper_child_only_cfg(void *arg, const char *name, const struct merged
 	return r;
 }
 
-/* 0: nothing private but pyvenv.cfg, whiteouts and directories that hold no more than these. */
-static int upper_only_cfg(struct view *v, struct inode *dir)
+int upper_only_cfg(struct view *v, struct inode *dir)
 {
 	void *arg[2] = {v, dir};
 

@@ -124,6 +124,16 @@ static int prepare_dir(
 	return r < 0 ? r : to->lower || mv->new_dir->lower ? mark_opaque(v, dir) : 0;
 }
 
+/* What is left of a dissolved environment is as empty as it looks. 1, 0, or -errno. */
+static int env_is_empty(struct view *v, struct inode *dir)
+{
+	int r = dir->env->state == ENV_GHOST ? upper_only_cfg(v, dir) : 1;
+
+	if (r == 0)
+		env_end(v, dir->env);
+	return r < 0 ? r : r == 0;
+}
+
 /* The target goes; a directory only if it is empty and no environment. */
 static int clear_target(struct view *v, const struct move *mv, const struct merged *to, int new_fd)
 {
@@ -133,7 +143,7 @@ static int clear_target(struct view *v, const struct move *mv, const struct merg
 
 	if (i && i->kind == INODE_DIR) {
 		upper_unlock(v, i, &open);
-		r = i->env ? 0 : merge_is_empty(v, i);
+		r = i->env ? env_is_empty(v, i) : merge_is_empty(v, i);
 		r = r < 0 ? r : r ? 0 : -ENOTEMPTY;
 		if (r == 0 && to->what == NAME_UPPER)
 			r = upper_clear_marks(new_fd, mv->new_name);

@@ -111,9 +111,14 @@ static void settle(struct settling *s, struct inode *dir, struct inode *i, int o
 
 	if (i->kind == INODE_CFG || i->kind == INODE_DRAFT)
 		return;
+	if (i->env && i->env->state == ENV_GHOST) /* its tree is another */
+		env_end(s->v, i->env);
 	if (old >= 0 && i->kind == INODE_DIR)
 		below = openat(old, i->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	events_expire(s->v->events, dir->id, i->name);
+	if (i->kind == INODE_DIR)
+		events_expire(s->v->events, dir->id, i->name);
+	else
+		events_drop(s->v->events, dir->id, i->name);
 	if (merge_lookup(s->v, dir, i->name, &m) < 0)
 		m = (struct merged){.what = NAME_NONE};
 	if (i->kind == INODE_DIR && is_dir(&m))

@@ -298,6 +298,8 @@ static int xattr_path(struct view *v, uint64_t ino, bool write, char proc[64], i
 	if (!i)
 		return -ENODATA;
 	pthread_rwlock_rdlock(&v->lock);
+	if (write)
+		env_changed(v, i);
 	if (i->kind == INODE_DIR) {
 		r = write ? upper_ensure(v, i) : i->upper ? 0 : -ENODATA;
 		if (r == 0)
@@ -371,10 +373,12 @@ int view_setxattr(struct view *v, uint64_t ino, const char *name, const void *bu
 		return -ESTALE;
 	}
 	r = xattr_path(v, ino, true, proc, &fd);
-	if (r == 0 && setxattr(proc, name, buf, size, flags) < 0)
-		r = -errno;
+	if (r < 0)
+		return r;
 	pthread_rwlock_rdlock(&v->lock);
 	env_changed(v, inode_get(v->inodes, ino));
+	if (setxattr(proc, name, buf, size, flags) < 0)
+		r = -errno;
 	pthread_rwlock_unlock(&v->lock);
 	events_wait(v->events);
 	return r;
@@ -390,7 +394,12 @@ int view_removexattr(struct view *v, uint64_t ino, const char *name, const struc
 	if (v->read_only)
 		return -EROFS;
 	r = xattr_path(v, ino, false, proc, &fd);
-	if (r == 0 && removexattr(proc, name) < 0)
+	if (r < 0)
+		return r;
+	pthread_rwlock_rdlock(&v->lock);
+	env_changed(v, inode_get(v->inodes, ino));
+	if (removexattr(proc, name) < 0)
 		r = -errno;
+	pthread_rwlock_unlock(&v->lock);
 	return r;
 }

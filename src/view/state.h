@@ -20,6 +20,7 @@
 #define CFG_NAME "pyvenv.cfg"
 
 struct env_plan; /* plan.h */
+struct listing;	 /* listing.h */
 
 struct pending { /* a writer sent back to walk its path again */
 	uint32_t tid;
@@ -28,7 +29,12 @@ struct pending { /* a writer sent back to walk its path again */
 };
 enum { N_PENDING = 256 };
 
-struct snapshot; /* list.c */
+struct snapshot; /* remove.c */
+/* 0: nothing private but pyvenv.cfg, whiteouts and directories that hold no more than these. Structure
+ * lock for writing. */
+int upper_only_cfg(struct view *v, struct inode *dir);
+
+/* list.c */
 enum { N_SNAPSHOTS = 8 };
 
 struct view {
@@ -121,8 +127,14 @@ int upper_own(struct view *v, int dirfd, const char *name, const struct caller *
 /* Takes the setuid and setgid bits off a file that `who` has written to or cut, as the kernel would if
  * it were his own write and not the daemon's. */
 int upper_strip(int fd, const struct caller *who);
-/* A name for something not yet in place; ".venvfs-tmp.N" */
+/* A name for something not yet in place. */
 void upper_temp_name(char name[64]);
+/* It is one of a process that was killed. Of views there is one at a time on a root. */
+bool upper_temp_is_old(const char *name);
+/* Removes the directories among these names that are such. No lock. */
+void upper_sweep(int dirfd, const struct listing *names);
+/* A private file that the kernel knows by another name of it, which may be gone. */
+bool upper_is_known_link(struct view *v, int dirfd, const char *name);
 
 /* merge.c: the one rule of what a name means */
 enum meaning {

@@ -28,6 +28,22 @@ static bool same_entry(const struct lower_entry *a, const struct lower_entry *b)
 	return false;
 }
 
+/* A walk may be asking for the name at this very moment, and its answer, of the old tree, come
+ * after the event: of a name that is expired only it would be taken for the new one. Dropped, the
+ * name is another object from then on. A directory stays what it is, since some process may be in
+ * it. */
+static void expire_name(struct view *v, const struct inode *dir, const struct lower_entry *old,
+	const struct lower_entry *new)
+{
+	const struct lower_entry *e = old ? old : new;
+
+	if (e->type == LOWER_DIR ||
+		(old && new && old->type == LOWER_GENERATED &&new->type == LOWER_GENERATED))
+		events_expire(v->events, dir->id, e->name);
+	else
+		events_drop(v->events, dir->id, e->name);
+}
+
 static void expire_differences(struct view *v, struct inode *dir, struct lower *old_lower,
 	struct lower_dir *old, struct lower *new_lower, struct lower_dir *new)
 {
@@ -43,7 +59,7 @@ static void expire_differences(struct view *v, struct inode *dir, struct lower *
 		int c = !x ? 1 : !y ? -1 : strcmp(x->name, y->name);
 
 		if (c != 0 || !same_entry(x, y))
-			events_expire(v->events, dir->id, c <= 0 ? x->name : y->name);
+			expire_name(v, dir, c <= 0 ? x : NULL, c >= 0 ? y : NULL);
 		a += c <= 0;
 		b += c >= 0;
 	}

@@ -14,7 +14,6 @@
 #include "view/state.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <string.h>
 
 enum { DEPTH_MAX = 256, COMPARE_MAX = 1 << 20 };
@@ -263,6 +262,8 @@ static int drop_file(struct tidying *t, struct inode *dir, int dirfd, const char
 	int r = 0;
 
 	if (!i) {
+		if (upper_is_known_link(t->v, dirfd, name))
+			return 1;
 		r = unlinkat(dirfd, name, 0) < 0 ? -errno : 0;
 	} else {
 		inode_lock(i);
@@ -318,17 +319,6 @@ static bool is_nobodys(const struct tidying *t, const struct tidy_dir *d, const 
 	return k && !k->digest && d->lower && is_info(d->lower->name) && info_left_out(base);
 }
 
-/* A temporary of a process that was killed. Of views there is one at a time on a root. */
-static bool is_left_over(const char *name)
-{
-	int pid, n = 0;
-
-	if (!name_temporary(name) || sscanf(name, ".venvfs-tmp.%d.%n", &pid, &n) != 1 || !n)
-		return false;
-	return str_starts(name + n, "view") ? pid != getpid()
-					    : pid > 0 && kill(pid, 0) < 0 && errno == ESRCH;
-}
-
 /* With the structure lock. 1: it stays. */
 static int tidy_name(struct tidying *t, struct tidy_dir *d, const char *name)
 {
@@ -344,7 +334,7 @@ static int tidy_name(struct tidying *t, struct tidy_dir *d, const char *name)
 		return r;
 	if (gone)
 		return e ? 1 : unlinkat(d->fd, name, 0) < 0 ? -errno : 0;
-	if (is_left_over(name))
+	if (upper_temp_is_old(name))
 		return upper_drop(t->v, d->dir, d->fd, name) ? 0 : 1;
 	if (name_reserved(name))
 		return 1;
@@ -435,6 +425,7 @@ static int tidy_dir(struct tidying *t, struct tidy_dir *d, unsigned depth)
 
 	if (r == 0 && fstat(d->fd, &st) < 0)
 		r = -errno;
+	upper_sweep(d->fd, &l);
 	for (size_t i = 0; r == 0 && i < l.n; i++)
 		if (!name_reserved(l.p[i]) && (t->infos || !is_info(l.p[i])))
 			r = tidy_below(t, d, l.p[i], depth);

@@ -7,9 +7,11 @@
  */
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "view/listing.h"
 #include "view/state.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -190,9 +192,45 @@ int upper_strip(int fd, const struct caller *who)
 
 void upper_temp_name(char name[64])
 {
-	static _Atomic unsigned serial;
+	io_temp_name(name, "view");
+}
 
-	snprintf(name, 64, ".venvfs-tmp.%d.view%u", (int)getpid(), serial++);
+static bool is_dir_at(int dirfd, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+}
+
+void upper_sweep(int dirfd, const struct listing *names)
+{
+	for (size_t i = 0; i < names->n; i++)
+		if (upper_temp_is_old(names->p[i]) && is_dir_at(dirfd, names->p[i]))
+			io_remove_tree_at(dirfd, names->p[i]);
+}
+
+bool upper_is_known_link(struct view *v, int dirfd, const char *name)
+{
+	struct inode *i = NULL;
+	struct stat st;
+
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		i = inode_find_link(v->inodes, st.st_dev, st.st_ino);
+	inode_put(v->inodes, i);
+	return i;
+}
+
+bool upper_temp_is_old(const char *name)
+{
+	int pid, n = 0;
+	char own[64];
+
+	if (!name_temporary(name) || sscanf(name, ".venvfs-tmp.%d.%n", &pid, &n) != 1 || !n)
+		return false;
+	if (!str_starts(name + n, "view")) /* a command's */
+		return pid > 0 && kill(pid, 0) < 0 && errno == ESRCH;
+	upper_temp_name(own);
+	return strncmp(name, own, (size_t)(strrchr(own, '.') + 1 - own)) != 0;
 }
 
 /* Takes away what makes an upper directory that looks empty not so. */

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "view/listing.h"
 #include "view/state.h"
 
 #include <fcntl.h>
@@ -34,6 +35,16 @@ struct timespec view_stamp(struct view *v)
 	v->stamp = now;
 	pthread_mutex_unlock(&v->mutex);
 	return (struct timespec){.tv_sec = now / 1000000000, .tv_nsec = now % 1000000000};
+}
+
+/* What a daemon that was killed was removing. */
+static void sweep(struct view *v)
+{
+	struct listing l = {0};
+
+	if (listing_read(v->root_fd, &l) == 0)
+		upper_sweep(v->root_fd, &l);
+	listing_free(&l);
 }
 
 int view_new(
@@ -70,6 +81,8 @@ int view_new(
 		view_free(v);
 		return r;
 	}
+	if (!read_only)
+		sweep(v);
 	*ret = v;
 	return 0;
 }
