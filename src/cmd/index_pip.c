@@ -76,7 +76,7 @@ static bool is_source_of(const char *file, const struct want *w)
 
 		if (file[i] == '-' && name_normalize(file, i, &name) == 0 &&
 			strcmp(name.p, w->name) == 0 &&
-			version_equal(file + i + 1, n - i - 1, w->version, strlen(w->version)))
+			version_matches(w->version, file + i + 1, n - i - 1))
 			return true;
 	}
 	return false;

@@ -117,8 +117,7 @@ static void merge(struct sync *s, struct wants *located)
 
 			if ((l->kind == WANT_WHEEL || l->kind == WANT_SDIST) && l->name &&
 				strcmp(l->name, w->name) == 0 && l->version &&
-				version_equal(l->version, strlen(l->version), w->version,
-					strlen(w->version)))
+				version_matches(w->version, l->version, strlen(l->version)))
 				take(w, l);
 		}
 	}

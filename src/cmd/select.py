@@ -101,10 +101,21 @@ def keep_allowed(content, allowed):
         raise Refused("\n".join(faults))
 
 
+def name_files(content):
+    """A file's name is the end of its URL where none is told, but packaging takes it as it stands there: "%2B" for "+"."""
+    packages = content.get("packages")
+    for package in packages if isinstance(packages, list) else []:
+        wheels, sdist = (package.get(key) for key in ("wheels", "sdist")) if isinstance(package, dict) else (None, None)
+        for file in [*(wheels if isinstance(wheels, list) else []), sdist]:
+            if isinstance(file, dict) and "name" not in file and isinstance(file.get("url"), str):
+                file["name"] = unquote(urlsplit(file["url"]).path.rpartition("/")[2])
+
+
 def pylock(path, environment, tags, allowed):
     from packaging.pylock import Pylock, PylockSelectError, PylockValidationError
 
     content = load_toml(path)
+    name_files(content)
     keep_allowed(content, allowed)
     try:
         lock = Pylock.from_dict(content)

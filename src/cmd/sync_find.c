@@ -13,6 +13,7 @@ void sync_name(const struct want *w, char *ret, size_t n)
 	snprintf(ret, n, "%s%s%s", w->name, w->version ? " " : "", w->version ? w->version : "");
 }
 
+/* Of X+local only the index can say whether it is what a pin of X means here. */
 static bool is_allowed(const struct want *w, const struct found *row)
 {
 	if (w->version &&
@@ -88,7 +89,7 @@ static int take_note(struct sync *s, struct want *w, char *text)
 		!str_starts(address, "sha256:") ||
 		digest_parse(address + 7, strlen(address + 7), &id) < 0 ||
 		(w->version &&
-			!version_equal(w->version, strlen(w->version), version, strlen(version))) ||
+			!version_matches(w->version, version, strlen(version))) ||
 		store_has_dist(s->ctx->store, name, version, &id) < 0)
 		return 0;
 	return want_found(w, version, &id, NULL, NULL);

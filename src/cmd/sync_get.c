@@ -215,8 +215,7 @@ static int settle(struct get *g, struct want *w)
 	}
 	if (r < 0)
 		return r;
-	if (w->version && !version_equal(w->version, strlen(w->version), w->line.version,
-				  strlen(w->line.version))) {
+	if (w->version && !version_matches(w->version, w->line.version, strlen(w->line.version))) {
 		diag_set(&why, -EINVAL, "%s is of version %s", path_base(got->wheel_path),
 			w->line.version);
 		w->found = false;

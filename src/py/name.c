@@ -217,6 +217,15 @@ bool version_equal(const char *a, size_t a_len, const char *b, size_t b_len)
 	return true;
 }
 
+bool version_matches(const char *pin, const char *version, size_t version_len)
+{
+	const char *local = memchr(version, '+', version_len);
+
+	if (local && !strchr(pin, '+'))
+		version_len = (size_t)(local - version);
+	return version_equal(pin, strlen(pin), version, version_len);
+}
+
 bool name_is_stem(const char *stem, size_t n, const char *name, const char *version)
 {
 	for (size_t i = 1; i + 1 < n; i++) {

@@ -33,10 +33,16 @@ static void versions(const char *a, const char *b, bool equal)
 		"%s and %s are %s", a, b, equal ? "one" : "two");
 }
 
+static void pinned(const char *pin, const char *version, bool matches)
+{
+	ok(version_matches(pin, version, strlen(version)) == matches, "==%s is %s%s", pin,
+		matches ? "" : "not ", version);
+}
+
 static void stem(const char *s, bool is)
 {
-	ok(name_is_stem(s, strlen(s), "zope-interface", "6.0") == is, "%s is %szope-interface 6.0's", s,
-		is ? "" : "not ");
+	ok(name_is_stem(s, strlen(s), "zope-interface", "6.0") == is,
+		"%s is %szope-interface 6.0's", s, is ? "" : "not ");
 }
 
 int main(void)
@@ -86,6 +92,13 @@ int main(void)
 	versions("1.0", "1.0+x", false);
 	versions("odd_one", "odd-one", true);
 	versions("odd.one", "odd-one", false);
+
+	pinned("1.0", "1.0.0+cu118", true);
+	pinned("1.0", "1.0", true);
+	pinned("1.0+cu118", "1.0+cu118", true);
+	pinned("1.0+cu118", "1.0+cpu", false);
+	pinned("1.0+cu118", "1.0", false);
+	pinned("1.0", "1.1+cu118", false);
 
 	ok(version_is_plain("1!2.0+a-b_c", 11), "a version that may be part of a file's name");
 	ok(!version_is_plain("", 0) && !version_is_plain(".1", 2) && !version_is_plain("1/2", 3) &&
