@@ -242,6 +242,8 @@ static int run_command(const struct cmd *cmd, struct globals *g, int argc, char 
 	r = cmd->run(&ctx, argc, argv);
 	store_free(ctx.store);
 	config_free(&ctx.config);
+	/* of what stdio could not write before now only its flag is left */
+	errno = ferror(stdout) ? EIO : 0;
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		/* A reader that had enough, as in "venvfs ls | head", is no failure of ours. */
 		if (errno != EPIPE && r == 0)

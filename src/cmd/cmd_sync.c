@@ -53,7 +53,7 @@ static int sync_env(struct cmd_context *ctx, const char *env, const char *file,
 	struct lock *kept = lock_new();
 	struct synced new = {0};
 	struct env_lock e;
-	int r = kept ? env_lock_open(ctx, env, false, &e, diag) : -ENOMEM;
+	int r = kept ? env_lock_open(ctx, env, true, &e, diag) : -ENOMEM;
 
 	if (r == 0) {
 		r = installers(ctx->store, e.lock, kept);

@@ -158,5 +158,14 @@ int harvest_first(struct cmd_context *ctx, const struct env_path *p, struct diag
 	int r = p->root && holds_more(p) ? harvest_env(ctx, p, &h, &why) : 0;
 
 	harvest_free(&h);
-	return r == -EAGAIN ? diag_set(diag, r, "%s", diag_text(&why, r)) : 0;
+	switch (r) {
+	case -EAGAIN:
+	case -EDQUOT:
+	case -EIO:
+	case -ENOMEM:
+	case -ENOSPC:
+		return diag_set(diag, r, "%s", diag_text(&why, r));
+	default:
+		return 0;
+	}
 }

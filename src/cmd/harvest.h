@@ -15,8 +15,9 @@ int harvest_env(
 /* For a person: what went into the store, left the lock, or stays private and why. */
 void harvest_print(const struct env_path *p, const struct harvest *h);
 /* What was just installed belongs to what is about to be copied or undone; where nothing is private it
- * costs a listing. -EAGAIN: somebody is writing. Whatever else stands against a harvest (an ordinary
- * environment, a read-only mount) does not stand against what follows. */
+ * costs a listing. -EAGAIN: somebody is writing, or at work in the root; -ENOSPC and such. Whatever else
+ * stands against a harvest (an ordinary environment, a read-only mount) does not stand against what
+ * follows. */
 int harvest_first(struct cmd_context *ctx, const struct env_path *p, struct diag *diag);
 
 #endif

@@ -23,8 +23,8 @@ int own_view_open(
 	if (lock < 0)
 		return diag_errno(diag, -errno, "%s", root);
 	if (flock(lock, LOCK_EX | LOCK_NB) < 0)
-		return diag_set(diag, -EBUSY,
-			"%s is being mounted, or another command is at work there", root);
+		return diag_set(diag, -EAGAIN,
+			"%s is being mounted, or another command is at work there; run it again", root);
 	r = s ? view_new(root, s, false, &v, diag) : -EIO;
 	if (r < 0)
 		return r;

@@ -15,7 +15,7 @@ struct own_view {
 	struct view *view;
 	int lock; /* as a daemon holds it */
 };
-/* -EBUSY: the root is being mounted, or another command is at work there. */
+/* -EAGAIN: the root is being mounted, or another command is at work there. */
 int own_view_open(
 	struct cmd_context *ctx, const char *root, struct own_view *ret, struct diag *diag);
 void own_view_close(struct own_view *o);

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """`venvfs freeze`: what it writes syncs back to the same lock, here and where the store is empty."""
 
+import fcntl
+import os
 import subprocess
 from pathlib import Path
 
@@ -117,6 +119,19 @@ def test_what_pip_installed(venvfs, mount, index, small_wheels, debian_python, t
         return [{k: v for k, v in d.items() if not k.startswith("wheel")} for d in rows if d["name"] in ("app", "low")]
 
     assert same(distributions(venvfs, "y")) == same(before)
+
+
+def test_not_while_another_command_is_at_work(venvfs, x, root, tmp_path):
+    """What pip installed would be missing."""
+    info = x / "lib/python3.11/site-packages/low-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "RECORD").write_text("low-1.0.dist-info/RECORD,,\n")
+    fd = os.open(root, os.O_RDONLY)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    r = venvfs("freeze", "x", check=False)
+    assert r.returncode == 1 and r.stdout == "" and "another command is at work there; run it again" in r.stderr
+    os.close(fd)
+    venvfs("freeze", "x")
 
 
 @pytest.mark.parametrize("arguments", [(), ("x", "y"), ("x", "--format", "conda"), ("x", "--ask", "nobody")])

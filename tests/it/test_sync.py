@@ -166,6 +166,18 @@ def test_uv_is_asked_where_it_is_configured(venvfs, x, pins, index, small_wheels
     assert has(venvfs) == {"one": "1.0"}
 
 
+def test_what_pip_has_just_installed_goes_too(venvfs, mount, pins, index, small_wheels, debian_python):
+    """It is as the file says, however little time pip's work is ago."""
+    one, two = small_wheels("one", files={"one.py": ""}), small_wheels("two", files={"two.py": ""})
+    index.add(one, two)
+    venvfs("create", "y", "--python", debian_python)
+    subprocess.run([mount.path / "y/bin/python", "-m", "pip", "install", "-q", "two"], check=True, env=venvfs.env)
+    venvfs("sync", "y", pins(pin(one)))
+    assert {d["name"] for d in venvfs.json("show", "y")["distributions"]} - {"pip", "setuptools"} == {"one"}
+    r = subprocess.run([mount.path / "y/bin/python", "-c", "import one, two"], stderr=subprocess.PIPE, text=True)
+    assert "No module named 'two'" in r.stderr
+
+
 @pytest.mark.parametrize("place", ["home, a file", "home, a link", "system", "unreadable"])
 def test_uv_is_not_asked_where_only_pip_is_configured(venvfs, x, pins, index, small_wheels, known, tmp_path, place):
     """The public index may have something else under the name of one's own."""
@@ -217,12 +229,22 @@ def test_private_distributions_are_told(venvfs, x, pins, index, small_wheels):
     site = x / "lib/python3.11/site-packages"
     (site / "one-0.9.dist-info").mkdir(parents=True)
     (site / "other-1.dist-info").mkdir()
-    (site / ".wh.two_b-1.0.dist-info").touch()
+    (site / ".wh.two_b-1.0.dist-info").touch()  # of nothing: it goes
     r = venvfs("sync", "x", pins("one==1.0", "two-b==1.0", "three==1.0"))
-    told = sorted(r.stderr.splitlines())
-    assert len(told) == 2
-    assert told[0].startswith("venvfs: one is installed in ") and "pip uninstall one" in told[0]
-    assert told[1].startswith("venvfs: two-b stays hidden in ")
+    [told] = r.stderr.splitlines()
+    assert told.startswith("venvfs: one is installed in ") and "pip uninstall one" in told
+    assert not (site / ".wh.two_b-1.0.dist-info").exists()
+
+
+@pytest.mark.parametrize("asker", ["pip", "uv"])
+def test_a_local_version(venvfs, x, pins, index, small_wheels, tools, known, asker):
+    """What `==1.0` means by PEP 440 is 1.0+cu1 too; what the store has of another kind is not taken unasked."""
+    other = small_wheels("one", "1.0+cpu")
+    venvfs("store", "add", other)
+    index.add(small_wheels("one", "1.0+cu1"))
+    venvfs.env.update(UV_INDEX_URL=f"{index.url}/simple/", UV_NO_CACHE="1", PATH=f"{tools}:{os.environ['PATH']}")
+    venvfs("sync", "x", pins("one==1.0"), "--ask", asker)
+    assert has(venvfs) == {"one": "1.0+cu1"}
 
 
 # sources
