@@ -28,20 +28,28 @@ static bool same_entry(const struct lower_entry *a, const struct lower_entry *b)
 	return false;
 }
 
-/* A walk may be asking for the name at this very moment, and its answer, of the old tree, come
- * after the event: of a name that is expired only it would be taken for the new one. Dropped, the
- * name is another object from then on. A directory stays what it is, since some process may be in
- * it. */
-static void expire_name(struct view *v, const struct inode *dir, const struct lower_entry *old,
+static bool is_known_dir(struct view *v, struct inode *dir, const char *name)
+{
+	struct inode *i = inode_find(v->inodes, dir, name);
+	bool is = i && i->kind == INODE_DIR;
+
+	inode_put(v->inodes, i);
+	return is;
+}
+
+/* A walk may be asking for the name at this very moment, and its answer, of the old tree, come after the
+ * event: of a name that is expired only it would be taken for the new one. Dropped, the name is another
+ * object from then on. A directory stays what it is, since some process may be in it. */
+static void expire_name(struct view *v, struct inode *dir, const struct lower_entry *old,
 	const struct lower_entry *new)
 {
-	const struct lower_entry *e = old ? old : new;
+	const char *name = old ? old->name : new->name;
 
-	if (e->type == LOWER_DIR ||
-		(old && new && old->type == LOWER_GENERATED &&new->type == LOWER_GENERATED))
-		events_expire(v->events, dir->id, e->name);
+	if ((old && old->type == LOWER_DIR) || is_known_dir(v, dir, name) ||
+		(old && new && old->type == LOWER_GENERATED && new->type == LOWER_GENERATED))
+		events_expire(v->events, dir->id, name);
 	else
-		events_drop(v->events, dir->id, e->name);
+		events_drop(v->events, dir->id, name);
 }
 
 static void expire_differences(struct view *v, struct inode *dir, struct lower *old_lower,

@@ -274,13 +274,19 @@ def test_clone(venvfs, debian_python, root):
     except OSError:
         xattr = False
     site.chmod(0o750)
+    (site / "run").write_text("")
+    if os.geteuid() == 0:
+        os.chown(site / "run", 65534, 65534)
+    (site / "run").chmod(0o6755)
     venvfs("clone", "a", "b")
     b = root / "b"
     assert (b / "pyvenv.cfg").read_bytes() == (a / "pyvenv.cfg").read_bytes()
     there = b / "lib/python3.11/site-packages"
     assert sorted(p.name for p in there.iterdir()) == [
-        ".wh.setuptools", "fifo", "link", "mine.py", "twin.py",
+        ".wh.setuptools", "fifo", "link", "mine.py", "run", "twin.py",
     ]  # fmt: skip
+    # of another user's file it would make the bytes run as this one
+    assert (there / "run").stat().st_mode & 0o7777 == (0o755 if os.geteuid() == 0 else 0o6755)
     st = (there / "mine.py").stat()
     assert (there / "mine.py").read_text() == "x = 1\n"
     assert st.st_mode & 0o777 == 0o755 and st.st_mtime_ns == 10**18 + 5

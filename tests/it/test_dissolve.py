@@ -6,8 +6,10 @@ $VENVFS_DISSOLVE is how many go in each loop (default 50)."""
 
 import mmap
 import os
+import re
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -103,6 +105,54 @@ def test_rmtree(python, mount, prepared, other):
 @pytest.mark.parametrize("how", ["rm", "rm -f", "find"])
 def test_programs(how, mount, prepared, other):
     loop(sys.executable, how, mount, prepared)
+
+
+def test_another_takes_its_place(mount, prepared, other):
+    """By a rename over what is left of it, which looks empty."""
+    env = prepared.env(mount.path / "x")
+    site(env)
+    (env / "own").mkdir()
+    (env / "pyvenv.cfg").unlink()
+    assert os.listdir(env) == ["own"]
+    new = prepared.env(mount.path / "new")
+    assert code(os.rename, new, env) == "ENOTEMPTY"
+    (env / "own").rmdir()
+    os.rename(new, env)
+    assert (site(env) / "demo/a.py").read_text() == "name = 'a'\n" and not new.exists()
+    (env / "pyvenv.cfg").unlink()
+    (mount.path / "plain").mkdir()
+    os.rename(mount.path / "plain", env)
+    assert os.listdir(env) == []
+
+
+# looked at while it changes
+
+
+def test_a_walk_while_the_lock_changes(mount, prepared):
+    """Who asked for a name before the change and is answered after it does not have the old answer for ever."""
+    env = prepared.env(mount.path / "x")
+    top, cfg, done = site(env) / "many", env / "pyvenv.cfg", threading.Event()
+    names = sorted(os.listdir(top))
+    without = re.sub(rb"venvfs-lock = .*", b"venvfs-lock = none", prepared.cfg)
+
+    def look():
+        while not done.is_set():
+            for name in names:
+                os.path.lexists(top / name)
+
+    threads = [threading.Thread(target=look) for _ in range(3)]
+    for t in threads:
+        t.start()
+    try:
+        for i in range(60):
+            cfg.write_bytes(prepared.cfg if i % 2 else without)
+            os.getxattr(mount.path, "user.venvfs.settled")
+            stale = [name for name in names if os.path.lexists(top / name) != bool(i % 2)]
+            assert not stale, f"{i}: {stale}"
+    finally:
+        done.set()
+        for t in threads:
+            t.join()
 
 
 # made anew in place

@@ -7,6 +7,7 @@ import mmap
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import threading
@@ -231,6 +232,12 @@ def directory_instead(x):
     path.mkdir()
 
 
+def give_acl(path):
+    """One user more may read it: acl(5) as the kernel keeps it."""
+    entries = [(1, 6, 2**32 - 1), (2, 4, 65534), (4, 4, 2**32 - 1), (16, 4, 2**32 - 1), (32, 4, 2**32 - 1)]
+    os.setxattr(path, "system.posix_acl_access", struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *e) for e in entries))
+
+
 SPOILT = {
     "edited": (lambda x: (site(x) / "single.py").write_text("y = 3\n"), "single.py"),
     "grown": (lambda x: open(site(x) / "rich/big.bin", "ab").write(b"x"), "big.bin"),
@@ -243,6 +250,7 @@ SPOILT = {
     "entry-points-symlinked": (lambda x: link_to_cache(x, "entry_points.txt"), "not there"),
     "metadata-directory": (directory_instead, "no METADATA"),
     "attributes": (lambda x: os.setxattr(site(x) / "single.py", "user.mine", b"1"), "extended attributes"),
+    "acl": (lambda x: give_acl(site(x) / "single.py"), "extended attributes"),
     "setgid": (lambda x: (site(x) / "rich/run.sh").chmod(0o2755), "mode"),
     "no-hash": (lambda x: (site(x) / "rich-1.0.dist-info/RECORD").write_text(
         (site(x) / "rich-1.0.dist-info/RECORD").read_text() + "single2.py,,\n"), "no hash"),
@@ -291,6 +299,36 @@ def test_an_edit_afterwards_is_a_private_change(venvfs, mount, x, pip, wheel):
     said = venvfs.json("harvest", x)
     assert said["added"] == said["removed"] == [] and (site(x) / "single.py").read_text() == "y = 3\n"
     assert venvfs.json("store", "verify")["bad"] == 0
+
+
+def test_a_file_that_is_open_by_a_name_it_has_no_longer(venvfs, mount, x, pip, wheel):
+    """As who makes files by link(2) leaves them: what is written after the harvest is not lost."""
+    pip(x, "install", "--no-compile", "rich")
+    path, tmp = site(x) / "single.py", site(x) / "single.tmp"
+    path.rename(tmp)
+    os.link(tmp, path)
+    tmp.unlink()
+    with path.open("r+") as f:
+        venvfs("harvest", x)
+        f.write("y = 4\n")
+    assert path.read_text() == "y = 4\n"
+    mount.remount()
+    assert path.read_text() == "y = 4\n"
+
+
+def test_what_a_killed_daemon_left(venvfs, mount, x, pip, wheel):
+    """Half made and half removed: gone with the next harvest, in the root with the next mount."""
+    pip(x, "install", "--no-compile", "rich")
+    there = mount.upper / "x" / site(x).relative_to(x) / "rich"
+    (there / ".venvfs-tmp.999999.view0").write_text("half")
+    (there / ".venvfs-tmp.999999.view0123456789abcdef.1/a/b").mkdir(parents=True)
+    (there / f".venvfs-tmp.{mount.pid}.view0123456789abcdef.2").mkdir()
+    (mount.upper / ".venvfs-tmp.999999.view0123456789abcdef.3/x").mkdir(parents=True)
+    venvfs("harvest", x)
+    assert not [p for p in (mount.upper / "x").rglob("*") if p.name.startswith(".venvfs-tmp")]
+    upper = mount.upper
+    mount.remount()
+    assert not [p for p in upper.iterdir() if p.name.startswith(".venvfs-tmp")]
 
 
 def test_a_mode_that_was_changed_stays(venvfs, mount, x, pip, wheel):
