@@ -48,6 +48,20 @@ static int open_upper(struct view *v, struct inode *i, bool write)
 	return 0;
 }
 
+/* A pyvenv.cfg that is no environment's, of a size that one may have: what is written there may
+ * make it one. */
+static bool may_become_cfg(struct view *v, struct inode *i, const struct inode *dir)
+{
+	auto_close int fd = -1;
+	struct stat st;
+
+	if (!dir || strcmp(i->name, CFG_NAME) != 0 || !env_is_place(dir) || i->upper_ino ||
+		i->n_open)
+		return false;
+	fd = upper_handle(v, i);
+	return fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= CFG_MAX;
+}
+
 static int open_inode(
 	struct view *v, struct inode *i, int flags, const struct caller *who, struct view_open *ret)
 {
@@ -60,6 +74,10 @@ static int open_inode(
 	case INODE_LINK:
 		return -ELOOP;
 	case INODE_UPPER:
+		if (writes(flags) && may_become_cfg(v, i, dir)) {
+			pending_add(v, who->tid, dir->id);
+			return -ESTALE;
+		}
 		r = open_upper(v, i, writes(flags));
 		break;
 	case INODE_LAZY:

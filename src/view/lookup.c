@@ -9,6 +9,7 @@
  * used.
  */
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "view/state.h"
 
 #include <string.h>
@@ -18,8 +19,8 @@ enum { PENDING_S = 10 };
 void pending_add(struct view *v, uint32_t tid, uint64_t ino)
 {
 	pthread_mutex_lock(&v->mutex);
-	v->pending[v->next_pending++ % N_PENDING] =
-		(struct pending){.tid = tid, .ino = ino, .until = now_monotonic() + PENDING_S * 1000000000ll};
+	v->pending[v->next_pending++ % N_PENDING] = (struct pending){
+		.tid = tid, .ino = ino, .until = now_monotonic() + PENDING_S * 1000000000ll};
 	pthread_mutex_unlock(&v->mutex);
 }
 
@@ -166,9 +167,26 @@ static int answer_lower(struct view *v, struct inode *dir, const char *name, con
 	return -EIO;
 }
 
+/* A file like any other that is about to be written: what is in it is in the draft. */
+static int answer_draft_of_upper(
+	struct view *v, struct inode *dir, const struct caller *who, struct view_entry *ret)
+{
+	auto_close int fd = upper_open(v, dir);
+	auto_str struct str text = {0};
+	struct inode *draft;
+	int r = fd < 0 ? fd : io_slurp_at(fd, CFG_NAME, CFG_MAX, &text);
+
+	if (r == 0)
+		r = draft_make(v, dir, &text, who->tid, &draft);
+	if (r < 0)
+		return r;
+	ret->brief = true;
+	return answer(v, draft, ret);
+}
+
 /* pyvenv.cfg means different things to its writer, who has a draft, and to everybody else. A writer
- * is remembered under the directory's number: the file's own may be forgotten while the kernel walks
- * again. */
+ * is remembered under the directory's number: the file's own may be forgotten while the kernel
+ * walks again. */
 static int answer_cfg(struct view *v, struct inode *dir, const struct merged *m,
 	const struct caller *who, struct view_entry *ret)
 {
@@ -180,8 +198,12 @@ static int answer_cfg(struct view *v, struct inode *dir, const struct merged *m,
 	if (draft)
 		return answer(v, draft, ret);
 	if (!env || env->state == ENV_GHOST ||
-		(env->state == ENV_ASIDE && env->aside_tid == who->tid))
-		return m->what == NAME_UPPER ? answer_upper(v, dir, CFG_NAME, m, ret) : -ENOENT;
+		(env->state == ENV_ASIDE && env->aside_tid == who->tid)) {
+		if (m->what != NAME_UPPER)
+			return -ENOENT;
+		return pending_has(v, who->tid, dir->id) ? answer_draft_of_upper(v, dir, who, ret)
+							 : answer_upper(v, dir, CFG_NAME, m, ret);
+	}
 	i = child(v, dir, CFG_NAME, INODE_CFG, &seed);
 	if (i && pending_has(v, who->tid, dir->id)) {
 		inode_put(v->inodes, i);
@@ -193,8 +215,8 @@ static int answer_cfg(struct view *v, struct inode *dir, const struct merged *m,
 	return answer(v, i, ret);
 }
 
-/* The link to the interpreter of a Python before 3.11, to which a pyvenv.cfg that can not be read is
- * none: remembered by the kernel it would run as the base once the daemon is dead, and pip would
+/* The link to the interpreter of a Python before 3.11, to which a pyvenv.cfg that can not be read
+ * is none: remembered by the kernel it would run as the base once the daemon is dead, and pip would
  * install there. Asked for at each walk it is ENOTCONN then. */
 static bool must_be_asked(struct inode *dir, const struct merged *m)
 {

@@ -37,16 +37,17 @@ static bool is_known_dir(struct view *v, struct inode *dir, const char *name)
 	return is;
 }
 
-/* A walk may be asking for the name at this very moment, and its answer, of the old tree, come after the
- * event: of a name that is expired only it would be taken for the new one. Dropped, the name is another
- * object from then on. A directory stays what it is, since some process may be in it. */
+/* A walk may be asking for the name at this very moment, and its answer, of the old tree, come
+ * after the event: of a name that is expired only it would be taken for the new one. Dropped, the
+ * name is another object from then on. A directory stays what it is, since some process may be in
+ * it. */
 static void expire_name(struct view *v, struct inode *dir, const struct lower_entry *old,
 	const struct lower_entry *new)
 {
 	const char *name = old ? old->name : new->name;
 
 	if ((old && old->type == LOWER_DIR) || is_known_dir(v, dir, name) ||
-		(old && new && old->type == LOWER_GENERATED && new->type == LOWER_GENERATED))
+		(old && new && old->type == LOWER_GENERATED &&new->type == LOWER_GENERATED))
 		events_expire(v->events, dir->id, name);
 	else
 		events_drop(v->events, dir->id, name);

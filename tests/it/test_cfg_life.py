@@ -344,6 +344,26 @@ def test_venv_with_copies(mount):
 # the end
 
 
+@pytest.mark.parametrize("first", ["", "nothing of ours\n", "# later\n"])
+@pytest.mark.parametrize("how", ["w", "r+", "cp"])
+def test_a_file_like_any_other_becomes_one(mount, texts, first, how, tmp_path):
+    """Written in place, as a fresh one would: at once, and not only for the next daemon."""
+    env = mount.path / "d"
+    env.mkdir()
+    cfg = env / "pyvenv.cfg"
+    cfg.write_text(first)
+    assert os.listdir(env) == ["pyvenv.cfg"]
+    (tmp_path / "text").write_text(texts["one"])
+    if how == "cp":
+        subprocess.run(["cp", tmp_path / "text", cfg], check=True)
+    else:
+        with cfg.open(how) as f:
+            f.write(texts["one"])
+            assert os.listdir(env) == ["pyvenv.cfg"]
+    assert {"bin", "lib", "pyvenv.cfg"} <= set(os.listdir(env)) and (env / "bin/python").is_symlink()
+    assert cfg.read_text() == texts["one"]
+
+
 def test_unlink_dissolves(mount, x, texts):
     (x / "pyvenv.cfg").unlink()
     assert os.listdir(x) == [] and not (x / "bin" / "python").exists()
