@@ -9,6 +9,7 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "cmd/env_lock.h"
+#include "cmd/private.h"
 #include "cmd/resolve.h"
 #include "cmd/seed.h"
 
@@ -217,9 +218,19 @@ static int freeze(struct cmd_context *ctx, const char *env, enum format format, 
 
 	if (r < 0)
 		return r;
+	if (f.e.cfg.cfg.lock_kind == CFG_LOCK_ABSENT) {
+		r = diag_set(diag, -EINVAL,
+			"%s is an ordinary environment, which has no lock to be written; "
+			"`venvfs adopt` gives it one",
+			f.e.path.path);
+		env_lock_free(&f.e);
+		return r;
+	}
 	sync_begin(&f.sync, ctx, f.e.py, asker);
 	r = format == PYLOCK ? pylock(&f, diag) : requirements(&f);
 	sync_end(&f.sync);
+	if (r == 0)
+		private_note_left_out(&f.e.path, f.e.py, f.e.lock);
 	env_lock_free(&f.e);
 	return r;
 }

@@ -112,7 +112,7 @@ static int add_seeds(const struct env_path *p, const struct interpreter *py, str
 	int r = !s.seeds ? -ENOMEM : upper < 0 ? upper : scheme_dir(py, TREE_SITE, "", &site);
 
 	if (r == 0)
-		private_hides(upper, site.p, seeds, leave_private, &s);
+		private_dists(upper, site.p, leave_private, &s);
 	for (size_t i = 0; r == 0 && i < s.seeds->n; i++) {
 		const struct lock_line *l = &s.seeds->lines[i], *old = lock_find(lock, l->name);
 

@@ -221,7 +221,7 @@ int private_copy(int from, int to, size_t *ret_n, struct diag *diag)
 	return 0;
 }
 
-void private_hides(int upper, const char *site, const struct lock *lock,
+void private_dists(int upper, const char *site,
 	void (*each)(void *arg, const char *name, bool uninstalled), void *arg)
 {
 	auto_close int fd = io_open_beneath(upper, site, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
@@ -237,32 +237,60 @@ void private_hides(int upper, const char *site, const struct lock *lock,
 		auto_str struct str normal = {0};
 
 		if (dash && str_ends(name, ".dist-info") &&
-			name_normalize(name, (size_t)(dash - name), &normal) == 0 &&
-			lock_find(lock, normal.p))
+			name_normalize(name, (size_t)(dash - name), &normal) == 0)
 			each(arg, normal.p, gone != NULL);
 	}
 }
 
+struct note {
+	const char *env;
+	const struct lock *lock;
+};
+
 static void tell_hidden(void *arg, const char *name, bool uninstalled)
 {
-	const struct env_path *p = arg;
+	const struct note *n = arg;
 
+	if (!lock_find(n->lock, name))
+		return;
 	if (uninstalled)
-		cmd_fail("%s stays hidden in %s, as it was uninstalled there; `venvfs diff` tells what "
-			 "is deleted, `venvfs reset` takes that back",
-			name, p->path);
+		cmd_fail(
+			"%s stays hidden in %s, as it was uninstalled there; `venvfs diff` tells what "
+			"is deleted, `venvfs reset` takes that back",
+			name, n->env);
 	else
 		cmd_fail("%s is installed in %s privately too, and that one shows; `pip uninstall "
 			 "%s` there takes it away",
-			name, p->path, name);
+			name, n->env, name);
 }
 
-void private_note(
-	const struct env_path *p, const struct interpreter *py, const struct lock *lock)
+static void tell_left_out(void *arg, const char *name, bool uninstalled)
 {
+	const struct note *n = arg;
+
+	if (!uninstalled && !(n->lock && lock_find(n->lock, name)))
+		cmd_fail("%s is private to %s, and not in the file; `venvfs harvest %s` tells why",
+			name, n->env, n->env);
+}
+
+static void note(const struct env_path *p, const struct interpreter *py, const struct lock *lock,
+	void (*tell)(void *arg, const char *name, bool uninstalled))
+{
+	struct note n = {.env = p->path, .lock = lock};
 	auto_close int upper = cmd_open_upper(p, NULL);
 	auto_str struct str site = {0};
 
 	if (upper >= 0 && scheme_dir(py, TREE_SITE, "", &site) == 0)
-		private_hides(upper, site.p, lock, tell_hidden, (void *)p);
+		private_dists(upper, site.p, tell, &n);
+}
+
+void private_note(const struct env_path *p, const struct interpreter *py, const struct lock *lock)
+{
+	note(p, py, lock, tell_hidden);
+}
+
+void private_note_left_out(
+	const struct env_path *p, const struct interpreter *py, const struct lock *lock)
+{
+	note(p, py, lock, tell_left_out);
 }

@@ -16,12 +16,16 @@
  * Durable when it returns. */
 int private_copy(int from, int to, size_t *ret_n, struct diag *diag);
 
-/* Distributions of `lock` that the upper directory hides: installed there in another copy, or
- * uninstalled there. Calls `each` with the name; one that can not be read hides nothing. */
-void private_hides(int upper, const char *site, const struct lock *lock,
+/* Distributions that were installed into the upper directory, or uninstalled there. Calls `each` with the
+ * name; one that can not be read has none. */
+void private_dists(int upper, const char *site,
 	void (*each)(void *arg, const char *name, bool uninstalled), void *arg);
-/* Tells a person of them, on stderr: private files win over the lock, whatever it is switched to. */
+/* Tells a person of those that `lock` has too, on stderr: private files win over the lock, whatever it
+ * is switched to. */
 void private_note(
+	const struct env_path *p, const struct interpreter *py, const struct lock *lock);
+/* The same of those that it has not (NULL: nothing), and that a file made of it leaves out. */
+void private_note_left_out(
 	const struct env_path *p, const struct interpreter *py, const struct lock *lock);
 
 #endif

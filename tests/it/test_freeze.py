@@ -121,6 +121,18 @@ def test_what_pip_installed(venvfs, mount, index, small_wheels, debian_python, t
     assert same(distributions(venvfs, "y")) == same(before)
 
 
+def test_what_is_left_out_is_told(venvfs, x, root, debian_python):
+    """What no lock can hold: an editable installation, say."""
+    info = x / "lib/python3.11/site-packages/My_Own-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "RECORD").write_text("My_Own-1.0.dist-info/RECORD,,\n")
+    r = venvfs("freeze", "x")
+    assert r.stdout == "" and r.stderr.startswith("venvfs: my-own is private to ") and "`venvfs harvest" in r.stderr
+    subprocess.run([debian_python, "-m", "venv", "--without-pip", root / "plain"], check=True)
+    r = venvfs("freeze", "plain", check=False)
+    assert r.returncode == 1 and r.stdout == "" and "`venvfs adopt` gives it one" in r.stderr
+
+
 def test_not_while_another_command_is_at_work(venvfs, x, root, tmp_path):
     """What pip installed would be missing."""
     info = x / "lib/python3.11/site-packages/low-1.0.dist-info"
