@@ -71,7 +71,7 @@ def sha256_of(name, hashes):
     return digest
 
 
-def load_toml(path):
+def load_toml(path, called=None):
     try:
         import tomllib
     except ImportError:
@@ -80,7 +80,7 @@ def load_toml(path):
         with open(path, "rb") as f:
             return tomllib.load(f)
     except ValueError as e:  # TOML and UTF-8 errors are of this kind
-        raise Refused(f"{path}: {e}") from None
+        raise Refused(f"{called or path}: {e}") from None
 
 
 def keep_allowed(content, allowed):
@@ -335,16 +335,22 @@ def script(path, environment):
     from packaging.requirements import InvalidRequirement, Requirement
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-    content, version = load_toml(path), environment["python_full_version"]
+    said = "what the script says about itself"
+    content, version = load_toml(path, said), environment["python_full_version"]
     wanted, requirements = content.get("requires-python", ""), content.get("dependencies", [])
+    if not isinstance(wanted, str) or not isinstance(requirements, list) or not all(isinstance(r, str) for r in requirements):
+        raise Refused(f"{said}: requires-python is a string, and dependencies a list of strings (PEP 723)")
+    uv = content.get("tool", {}).get("uv", {}) if isinstance(content.get("tool", {}), dict) else {}
+    if isinstance(uv, dict) and uv.get("sources"):
+        raise Refused(f"{said}: [tool.uv.sources] tells where distributions come from, which only `uv run` follows")
     try:
         if not SpecifierSet(wanted).contains(version, prereleases=True):
             raise Refused(f"the script wants Python {wanted}, and this is {version}; --python chooses another")
-        for requirement in map(str, requirements):
+        for requirement in requirements:
             Requirement(requirement)
             print("requirement", requirement, sep="\t")
     except (InvalidSpecifier, InvalidRequirement) as e:
-        raise Refused(f"what the script says about itself: {str(e).splitlines()[0]}") from None
+        raise Refused(f"{said}: {str(e).splitlines()[0]}") from None
 
 
 def main():

@@ -155,7 +155,10 @@ def test_scripts_that_need_nothing(run, text, tmp_path):
 
 
 @pytest.mark.parametrize("text, told", [
-    ("# /// script\n# dependencies = [\n# ///\n", "script.toml"),
+    ("# /// script\n# dependencies = [\n# ///\n", "what the script says about itself"),
+    ("# /// script\n# dependencies = 3\n# ///\n", "a list of strings"),
+    ("# /// script\n# dependencies = ['one', 3]\n# ///\n", "a list of strings"),
+    ("# /// script\n# dependencies = ['mine']\n# tool.uv.sources.mine = {path = 'mine'}\n# ///\n", "only `uv run` follows"),
     ("# /// script\n# dependencies = ['a b c']\n# ///\n", "what the script says about itself"),
     ("# /// script\n# requires-python = 'new'\n# ///\n", "what the script says about itself"),
     ("# /// script\n# ///\n# /// script\n# ///\n", "more than one block"),
