@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "cmd/cmd_store.h"
+#include "py/name.h"
 
 #include <string.h>
 
@@ -11,9 +12,13 @@ enum { ADDRESS_SHOWN = 12 };
 
 static bool is_asked_for(const struct found *f, char **names, int n_names)
 {
-	for (int i = 0; i < n_names; i++)
-		if (strcmp(f->name, names[i]) == 0)
+	for (int i = 0; i < n_names; i++) {
+		auto_str struct str normal = {0};
+
+		if (name_normalize(names[i], strlen(names[i]), &normal) == 0 &&
+			strcmp(f->name, normal.p) == 0)
 			return true;
+	}
 	return n_names == 0;
 }
 
@@ -92,6 +97,7 @@ int cmd_store_ls(struct cmd_context *ctx, int argc, char **argv)
 	if (r < 0)
 		return cmd_fail("the store can not be listed: %s", strerror(-r));
 	if (last == SIZE_MAX && argc > first)
-		return cmd_fail("nothing of that name is in the store; see `venvfs store ls`");
+		return cmd_fail("%s: nothing of that name is in the store; see `venvfs store ls`",
+			argv[first]);
 	return 0;
 }

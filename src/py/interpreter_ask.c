@@ -43,6 +43,9 @@ static int ask(const char *path, struct interpreter **ret, struct diag *diag)
 		NULL, &why);
 	if (r == -ENOENT || r == -ENOMEM)
 		return diag_set(diag, r, "%s", why.text);
+	/* whoever complains of the program's text takes it for something else */
+	if (r < 0 && err.p && memmem(err.p, err.len, probe, strcspn(probe, "\n")))
+		diag_set(&why, r, "it is no Python");
 	if (r < 0 && err.p && strstr(err.p, "Unknown option: -I"))
 		diag_set(&why, r,
 			"it is older than Python 3.4; 3.8 is the oldest that is supported");

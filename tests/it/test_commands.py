@@ -117,6 +117,12 @@ def test_create_seeds_what_ensurepip_installs(venvfs, pythons, root, tmp_path, v
     assert ("setuptools" in ours) == (version == "3.11")
 
 
+def test_create_by_what_is_no_python(venvfs, root):
+    r = venvfs("create", "a", "--python", "/bin/ls", check=False)
+    assert r.returncode == 1 and r.stderr == "venvfs: /bin/ls can not be used: it is no Python\n"
+    assert not root.exists() or list(root.iterdir()) == []
+
+
 def test_create_again_starts_no_python(venvfs, debian_python, root, tmp_path, sanitized):
     need_strace(sanitized)
     venvfs("create", "warm-up", "--python", debian_python)

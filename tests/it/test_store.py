@@ -30,8 +30,10 @@ def test_add_and_list(venvfs, small_wheels):
     assert (row["name"], row["version"], row["wheel"]) == ("demo-pkg", "1.0+local", wheel.name)
     assert row["wheel_digest"] == "sha256:" + hashlib.sha256(wheel.read_bytes()).hexdigest()
     assert row["store"] == str(venvfs.store)
-    assert "demo-pkg" in venvfs("store", "ls", "demo-pkg").stdout
+    for name in ("demo-pkg", "Demo_Pkg"):
+        assert "demo-pkg" in venvfs("store", "ls", name).stdout
     r = venvfs("store", "ls", "other", check=False)
+    assert "other: nothing of that name" in r.stderr
     assert r.returncode == 1 and "store ls" in r.stderr
     verdict = venvfs.json("store", "verify")
     assert verdict["bad"] == 0 and verdict["distributions"] == 1 and verdict["blobs"] == 1
