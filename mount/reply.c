@@ -8,6 +8,7 @@ struct session *session_of(fuse_req_t req, enum counter what)
 	struct session *s = fuse_req_userdata(req);
 
 	atomic_fetch_add_explicit(&s->counts[what], 1, memory_order_relaxed);
+	events_leave(view_events(s->view));
 	return s;
 }
 

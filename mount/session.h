@@ -96,7 +96,7 @@ int harvester_ask(struct session *s, const char *value, size_t n);
 int harvester_answer(struct session *s, const char *token, struct str *out);
 
 /* reply.c */
-struct session *session_of(fuse_req_t req, enum counter what); /* counts the request */
+struct session *session_of(fuse_req_t req, enum counter what); /* counts the request, which begins */
 struct caller caller_of(fuse_req_t req);
 void reply_err(fuse_req_t req, int r); /* 0 or -errno: the one place where the sign flips */
 void reply_entry(fuse_req_t req, int r, const struct view_entry *e);

@@ -45,11 +45,11 @@ void events_stop(struct events *q);
  * after a quarter of a second of that. It returns at once when too many callers wait already, so
  * that handlers never take up all threads of the session. */
 void events_wait(struct events *q);
-/* What this thread queued is for when its handler has answered: events_wait() does not wait for it.
- */
-void events_leave(struct events *q);
 /* The same of all that is queued now. For a request for which the kernel holds no directory's lock.
  */
 void events_wait_all(struct events *q);
+/* Another request begins: what this thread queued for the one before, once that had waited, was for when
+ * it was answered, and events_wait() does not wait for it. */
+void events_leave(struct events *q);
 
 #endif

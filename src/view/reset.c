@@ -319,7 +319,6 @@ int view_reset(struct view *v, const char *path)
 		else
 			r = reset_locked(v, whole ? env : dir, whole ? NULL : name);
 		pthread_rwlock_unlock(&v->lock);
-		events_leave(v->events);
 	}
 	inode_put(v->inodes, env);
 	inode_put(v->inodes, dir);
@@ -403,7 +402,6 @@ int view_replace(struct view *v, const char *env, const char *with, int64_t sinc
 		pthread_rwlock_wrlock(&v->lock);
 		r = replace_locked(v, dir, with, since);
 		pthread_rwlock_unlock(&v->lock);
-		events_leave(v->events);
 	}
 	inode_put(v->inodes, dir);
 	return r;

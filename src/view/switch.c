@@ -169,5 +169,4 @@ void switch_expire_top(struct view *v, struct inode *dir, struct lower *old, str
 	expire_differences(
 		v, dir, old, old ? lower_root(old) : NULL, new, new ? lower_root(new) : NULL);
 	events_inval(v->events, dir->id);
-	events_leave(v->events);
 }

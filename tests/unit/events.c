@@ -79,7 +79,7 @@ int main(void)
 	events_expire(queue, 4, "mine");
 	events_leave(queue);
 	events_wait(queue);
-	ok(delivered < 132, "nor what is for when the handler has answered");
+	ok(delivered < 132, "nor what was for when an earlier request was answered");
 	events_stop(queue);
 	events_inval(queue, 5);
 	events_wait(queue);
