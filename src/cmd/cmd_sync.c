@@ -47,13 +47,27 @@ static int keep_words(
 }
 
 /* 1: told already. */
+/* What is installed there goes into the lock first, so that it is among what the file does not name. A
+ * program that writes into its environment all the time is no reason to refuse. */
+static int open_env(struct cmd_context *ctx, const char *env, struct env_lock *e, struct diag *diag)
+{
+	int r = env_lock_open(ctx, env, true, e, diag);
+
+	if (r != -EAGAIN)
+		return r;
+	cmd_fail("%s is being changed at this moment: what an installer puts there stays, whatever the "
+		 "file says",
+		env);
+	return env_lock_open(ctx, env, false, e, diag);
+}
+
 static int sync_env(struct cmd_context *ctx, const char *env, const char *file,
 	enum compile_when when, enum index_asker asker, struct diag *diag)
 {
 	struct lock *kept = lock_new();
 	struct synced new = {0};
 	struct env_lock e;
-	int r = kept ? env_lock_open(ctx, env, true, &e, diag) : -ENOMEM;
+	int r = kept ? open_env(ctx, env, &e, diag) : -ENOMEM;
 
 	if (r == 0) {
 		r = installers(ctx->store, e.lock, kept);

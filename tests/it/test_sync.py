@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import tarfile
+import threading
 
 import pytest
 
@@ -176,6 +177,29 @@ def test_what_pip_has_just_installed_goes_too(venvfs, mount, pins, index, small_
     assert {d["name"] for d in venvfs.json("show", "y")["distributions"]} - {"pip", "setuptools"} == {"one"}
     r = subprocess.run([mount.path / "y/bin/python", "-c", "import one, two"], stderr=subprocess.PIPE, text=True)
     assert "No module named 'two'" in r.stderr
+
+
+def test_while_a_program_writes_into_it(venvfs, mount, pins, index, small_wheels, debian_python):
+    """It is not refused; that the last of it may stay private is told."""
+    one = small_wheels("one")
+    index.add(one)
+    venvfs("create", "y", "--without-pip", "--python", debian_python)
+    done = threading.Event()
+
+    def write():
+        while not done.is_set():
+            (mount.path / "y/log").write_text("more\n")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        r = venvfs("sync", "y", pins(pin(one)))
+    finally:
+        done.set()
+        writer.join()
+    assert {d["name"] for d in venvfs.json("show", "y")["distributions"]} == {"one"}
+    assert r.stderr == "" or "y is being changed at this moment" in r.stderr
+    assert (mount.path / "y/log").read_text() == "more\n"
 
 
 @pytest.mark.parametrize("place", ["home, a file", "home, a link", "system", "unreadable"])
