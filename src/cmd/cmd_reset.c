@@ -101,6 +101,8 @@ static int reset_path(struct reset *k, const char *given, struct diag *diag)
 	}
 	if (r == 0)
 		r = tell(k, path.p, stdout, &n, diag);
+	if (r == 0 && n == 0)
+		printf("%s%s%s: as the lock has it\n", k->path.path, *path.p ? "/" : "", path.p);
 	if (r == 0)
 		r = env_reset_in(&k->own, &k->path, path.p, diag);
 	if (r == 0)
